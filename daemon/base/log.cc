@@ -1,0 +1,321 @@
+#include "daemon/base/log.h"
+
+#include <spdlog/async.h>
+#include <spdlog/async_logger.h>
+#include <spdlog/sinks/base_sink.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <mutex>
+#include <vector>
+
+// The journal's macros would put our file and line into every entry; they are of no use to whoever
+// reads the journal and cost 100 bytes each.
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
+
+#include "daemon/base/message_ids.h"
+#include "daemon/base/text.h"
+
+namespace netd {
+
+namespace {
+
+using Capture = std::function<void(LogLevel, std::string_view, std::string_view)>;
+
+// An entry takes about 400 bytes in spdlog's queue, which is allocated whole.
+constexpr std::size_t kTrafficQueue = 4096;
+constexpr std::size_t kOperatorQueue = 256;
+
+/// What travels through spdlog: the message, then the fields, each with a NUL in front.
+struct Parts {
+  std::string_view message;
+  std::string_view fields;
+};
+
+Parts split_payload(spdlog::string_view_t payload) {
+  const std::string_view all(payload.data(), payload.size());
+  const auto end = all.find('\0');
+  if (end == std::string_view::npos) return {all, {}};
+  return {all.substr(0, end), all.substr(end)};
+}
+
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug:
+      return spdlog::level::debug;
+    case LogLevel::info:
+      return spdlog::level::info;
+    case LogLevel::warning:
+      return spdlog::level::warn;
+    case LogLevel::error:
+      break;
+  }
+  return spdlog::level::err;
+}
+
+LogLevel own_level(spdlog::level::level_enum level) {
+  if (level <= spdlog::level::debug) return LogLevel::debug;
+  if (level == spdlog::level::info) return LogLevel::info;
+  return level == spdlog::level::warn ? LogLevel::warning : LogLevel::error;
+}
+
+void write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = ::write(fd, text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return;  // standard error is gone: there is nobody left to tell
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+}
+
+class StandardErrorSink final : public spdlog::sinks::base_sink<std::mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& entry) override {
+    std::string line = format_rfc3339(entry.time);
+    line += ' ';
+    std::string level(log_level_name(own_level(entry.level)));
+    level.resize(8, ' ');
+    line += level;
+    line += split_payload(entry.payload).message;
+    line += '\n';
+    write_all(STDERR_FILENO, line);
+  }
+  void flush_() override {}
+};
+
+class JournalSink final : public spdlog::sinks::base_sink<std::mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& entry) override {
+    static constexpr std::array<int, 4> kPriority = {LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERR};
+    const Parts parts = split_payload(entry.payload);
+    const std::string message = "MESSAGE=" + std::string(parts.message);
+    const std::string priority =
+        "PRIORITY=" +
+        std::to_string(kPriority.at(static_cast<std::size_t>(own_level(entry.level))));
+    std::vector<iovec> fields;
+    add(fields, message);
+    add(fields, priority);
+    add(fields, "SYSLOG_IDENTIFIER=netd");
+    std::string_view rest = parts.fields;
+    while (!rest.empty()) {
+      rest.remove_prefix(1);
+      const auto end = std::min(rest.find('\0'), rest.size());
+      add(fields, rest.substr(0, end));
+      rest.remove_prefix(end);
+    }
+    // journald restarting or a full socket: the library retries what it can; a lost entry must
+    // not end the service.
+    (void)::sd_journal_sendv(fields.data(), static_cast<int>(fields.size()));
+  }
+  void flush_() override {}
+
+ private:
+  static void add(std::vector<iovec>& fields, std::string_view text) {
+    fields.push_back({const_cast<char*>(text.data()), text.size()});
+  }
+};
+
+struct Log {
+  std::shared_ptr<spdlog::details::thread_pool> traffic_pool;
+  std::shared_ptr<spdlog::details::thread_pool> operator_pool;
+  std::shared_ptr<spdlog::async_logger> traffic;   // below warning: may be dropped
+  std::shared_ptr<spdlog::async_logger> operators;  // warning and above: never dropped
+  Capture capture;
+  std::atomic<std::size_t> reported_overruns{0};
+};
+
+// One log for the process: threads of every layer write to it, and it outlives them all.
+std::unique_ptr<Log> the_log;
+std::atomic<LogLevel> the_level{LogLevel::info};
+std::atomic<bool> started{false};
+
+/// Says once for every batch of dropped entries that there was one.
+void report_overruns(Log& log) {
+  const std::size_t lost = log.traffic_pool->overrun_counter();
+  std::size_t known = log.reported_overruns.load(std::memory_order_relaxed);
+  if (lost == known || !log.reported_overruns.compare_exchange_strong(known, lost)) return;
+  std::string payload = "log: " + std::to_string(lost - known) +
+                        " entries lost because they came faster than they could be written";
+  payload.push_back('\0');
+  payload += "NETD_EVENT=log_entries_lost";
+  payload.push_back('\0');
+  payload += "MESSAGE_ID=";
+  payload += message_id::kLogEntriesLost;
+  log.operators->log(spdlog::level::warn, spdlog::string_view_t(payload.data(), payload.size()));
+}
+
+/// The text with control characters escaped: a client's bytes must not forge lines or fields.
+void append_clean(std::string& out, std::string_view text) {
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7F) {
+      out += c;
+    } else {
+      constexpr char kHex[] = "0123456789abcdef";
+      out += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+    }
+  }
+}
+
+}  // namespace
+
+LogTarget detect_log_target() {
+  const char* stream = std::getenv("JOURNAL_STREAM");  // NOLINT(concurrency-mt-unsafe): start-up
+  struct stat status {};
+  if (stream == nullptr || ::fstat(STDERR_FILENO, &status) != 0) return LogTarget::standard_error;
+  const std::string here = std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
+  return here == stream ? LogTarget::journal : LogTarget::standard_error;
+}
+
+void log_start(LogTarget target, LogLevel level) {
+  log_stop();
+  auto log = std::make_unique<Log>();
+  spdlog::sink_ptr sink;
+  if (target == LogTarget::journal) {
+    sink = std::make_shared<JournalSink>();
+  } else {
+    sink = std::make_shared<StandardErrorSink>();
+  }
+  using Policy = spdlog::async_overflow_policy;
+  log->traffic_pool = std::make_shared<spdlog::details::thread_pool>(kTrafficQueue, 1);
+  log->operator_pool = std::make_shared<spdlog::details::thread_pool>(kOperatorQueue, 1);
+  log->traffic = std::make_shared<spdlog::async_logger>("traffic", sink, log->traffic_pool,
+                                                        Policy::overrun_oldest);
+  log->operators =
+      std::make_shared<spdlog::async_logger>("operators", sink, log->operator_pool, Policy::block);
+  log->traffic->set_level(spdlog::level::trace);
+  log->operators->set_level(spdlog::level::trace);
+  the_log = std::move(log);
+  the_level = level;
+  started = true;
+}
+
+void log_start_capture(LogLevel level, Capture capture) {
+  log_stop();
+  the_log = std::make_unique<Log>();
+  the_log->capture = std::move(capture);
+  the_level = level;
+  started = true;
+}
+
+void log_stop() {
+  started = false;
+  the_log.reset();  // a thread pool's destructor writes what is queued, then joins its thread
+}
+
+void set_log_level(LogLevel level) { the_level.store(level, std::memory_order_relaxed); }
+
+LogLevel log_level() { return the_level.load(std::memory_order_relaxed); }
+
+bool log_enabled(LogLevel level) {
+  return started.load(std::memory_order_relaxed) &&
+         level >= the_level.load(std::memory_order_relaxed);
+}
+
+std::string_view log_level_name(LogLevel level) {
+  static constexpr std::array<std::string_view, 4> kNames = {"debug", "info", "warning", "error"};
+  return kNames.at(static_cast<std::size_t>(level));
+}
+
+LogEntry::LogEntry(LogLevel level, std::string_view event) : level_(level) {
+  field("NETD_EVENT", event);
+}
+
+LogEntry& LogEntry::bytes(std::uint64_t in, std::uint64_t out) {
+  field("NETD_BYTES_IN", std::to_string(in));
+  return field("NETD_BYTES_OUT", std::to_string(out));
+}
+
+LogEntry& LogEntry::duration(std::chrono::milliseconds value) {
+  return field("NETD_DURATION_MS", std::to_string(value.count()));
+}
+
+LogEntry& LogEntry::field(std::string_view name, std::string_view value) {
+  fields_ += '\0';
+  fields_ += name;
+  fields_ += '=';
+  append_clean(fields_, value);
+  return *this;
+}
+
+void LogEntry::send(std::string_view message) {
+  if (!log_enabled(level_)) return;
+  std::string payload;
+  payload.reserve(message.size() + fields_.size());
+  append_clean(payload, message);
+  if (the_log->capture) {
+    the_log->capture(level_, payload, fields_);
+    return;
+  }
+  payload += fields_;
+  const bool for_operators = level_ >= LogLevel::warning;
+  auto& logger = for_operators ? *the_log->operators : *the_log->traffic;
+  logger.log(spdlog_level(level_), spdlog::string_view_t(payload.data(), payload.size()));
+  if (!for_operators) report_overruns(*the_log);
+}
+
+struct AccessLogFile::Impl {
+  std::string path;
+  std::mutex mutex;  // guards `logger`: reopen() replaces it under writers
+  std::shared_ptr<spdlog::async_logger> logger;
+};
+
+namespace {
+
+Result<std::shared_ptr<spdlog::async_logger>> open_logger(const std::string& path) {
+  if (!the_log || !the_log->traffic_pool) return fail("open " + path + ": the log is not running");
+  try {
+    auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
+    sink->set_pattern("%v");
+    auto logger = std::make_shared<spdlog::async_logger>(
+        path, std::move(sink), the_log->traffic_pool, spdlog::async_overflow_policy::overrun_oldest);
+    logger->flush_on(spdlog::level::info);
+    return logger;
+  } catch (const spdlog::spdlog_ex& error) {
+    return fail(error.what());
+  }
+}
+
+}  // namespace
+
+AccessLogFile::AccessLogFile(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+AccessLogFile::~AccessLogFile() = default;
+
+Result<std::shared_ptr<AccessLogFile>> AccessLogFile::open(const std::string& path) {
+  auto logger = open_logger(path);
+  if (!logger) return std::unexpected(logger.error());
+  auto impl = std::make_unique<Impl>();
+  impl->path = path;
+  impl->logger = std::move(*logger);
+  return std::shared_ptr<AccessLogFile>(new AccessLogFile(std::move(impl)));
+}
+
+void AccessLogFile::write(std::string_view line) {
+  std::shared_ptr<spdlog::async_logger> logger;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    logger = impl_->logger;
+  }
+  std::string clean;
+  append_clean(clean, line);
+  logger->log(spdlog::level::info, spdlog::string_view_t(clean.data(), clean.size()));
+}
+
+Result<void> AccessLogFile::reopen() {
+  auto logger = open_logger(impl_->path);
+  if (!logger) return std::unexpected(logger.error());
+  const std::lock_guard lock(impl_->mutex);
+  impl_->logger = std::move(*logger);
+  return {};
+}
+
+}  // namespace netd

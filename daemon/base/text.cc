@@ -1,0 +1,256 @@
+#include "daemon/base/text.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+
+namespace netd {
+
+namespace {
+
+constexpr char kHexDigits[] = "0123456789abcdef";
+
+struct DurationUnit {
+  std::string_view suffix;
+  std::uint64_t milliseconds;
+};
+
+// Longest first for formatting; parsing compares the whole suffix.
+constexpr std::array<DurationUnit, 5> kDurationUnits = {{
+    {"d", 86'400'000},
+    {"h", 3'600'000},
+    {"min", 60'000},
+    {"s", 1'000},
+    {"ms", 1},
+}};
+
+struct SizeUnit {
+  char suffix;
+  unsigned shift;
+};
+
+constexpr std::array<SizeUnit, 3> kSizeUnits = {{{'G', 30}, {'M', 20}, {'K', 10}}};
+
+/// The length of the well-formed UTF-8 sequence at the start of `text`, or 0 (RFC 3629, section 4).
+std::size_t utf8_sequence_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const auto continues = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xBF) {
+    return i < text.size() && byte(i) >= low && byte(i) <= high;
+  };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  if (first >= 0xC2 && first <= 0xDF) return continues(1) ? 2 : 0;
+  if (first >= 0xE0 && first <= 0xEF) {
+    const unsigned low = first == 0xE0 ? 0xA0 : 0x80;
+    const unsigned high = first == 0xED ? 0x9F : 0xBF;
+    return continues(1, low, high) && continues(2) ? 3 : 0;
+  }
+  if (first >= 0xF0 && first <= 0xF4) {
+    const unsigned low = first == 0xF0 ? 0x90 : 0x80;
+    const unsigned high = first == 0xF4 ? 0x8F : 0xBF;
+    return continues(1, low, high) && continues(2) && continues(3) ? 4 : 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::string to_ascii_lower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) c = ascii_lower(c);
+  return lower;
+}
+
+bool iequals(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+           return ascii_lower(x) == ascii_lower(y);
+         });
+}
+
+std::string_view trim(std::string_view text) {
+  constexpr std::string_view kBlank = " \t\r\n";
+  const auto first = text.find_first_not_of(kBlank);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+}
+
+std::vector<std::string_view> split_words(std::string_view text) {
+  std::vector<std::string_view> words;
+  std::size_t at = 0;
+  while ((at = text.find_first_not_of(" \t", at)) != std::string_view::npos) {
+    const auto end = std::min(text.find_first_of(" \t", at), text.size());
+    words.push_back(text.substr(at, end - at));
+    at = end;
+  }
+  return words;
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  std::size_t at = 0;
+  for (;;) {
+    const auto end = text.find(separator, at);
+    parts.push_back(text.substr(at, end - at));
+    if (end == std::string_view::npos) return parts;
+    at = end + 1;
+  }
+}
+
+std::optional<std::uint64_t> parse_decimal(std::string_view text) {
+  std::uint64_t value = 0;
+  if (text.empty() || !is_ascii_digit(text.front())) return std::nullopt;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
+  const auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto number = parse_decimal(text.substr(0, digits));
+  if (!number) return std::nullopt;
+  const auto suffix = text.substr(digits);
+  if (suffix.empty()) {
+    if (*number == 0) return std::chrono::milliseconds(0);
+    return std::nullopt;
+  }
+  for (const auto& unit : kDurationUnits) {
+    if (suffix != unit.suffix) continue;
+    // steady_clock counts nanoseconds in 63 bits; a century is far inside.
+    constexpr std::uint64_t kCentury = 100ULL * 366 * 86'400'000;
+    if (*number > kCentury / unit.milliseconds) return std::nullopt;
+    return std::chrono::milliseconds(*number * unit.milliseconds);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+  unsigned shift = 0;
+  for (const auto& unit : kSizeUnits) {
+    if (!text.empty() && text.back() == unit.suffix) {
+      shift = unit.shift;
+      text.remove_suffix(1);
+      break;
+    }
+  }
+  const auto number = parse_decimal(text);
+  if (!number || *number > (std::numeric_limits<std::uint64_t>::max() >> shift)) {
+    return std::nullopt;
+  }
+  return *number << shift;
+}
+
+std::string format_duration(std::chrono::milliseconds value) {
+  const auto count = static_cast<std::uint64_t>(value.count());
+  if (count == 0) return "0";
+  for (const auto& unit : kDurationUnits) {
+    if (count % unit.milliseconds == 0) {
+      return std::to_string(count / unit.milliseconds) + std::string(unit.suffix);
+    }
+  }
+  return std::to_string(count) + "ms";
+}
+
+std::string format_size(std::uint64_t bytes) {
+  for (const auto& unit : kSizeUnits) {
+    if (bytes != 0 && bytes % (std::uint64_t{1} << unit.shift) == 0) {
+      return std::to_string(bytes >> unit.shift) + unit.suffix;
+    }
+  }
+  return std::to_string(bytes);
+}
+
+std::string printable(std::string_view bytes, std::size_t limit) {
+  std::string out;
+  for (const char c : bytes) {
+    if (out.size() >= limit) {
+      out += "...";
+      break;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte < 0x7F && c != '\\') {
+      out += c;
+    } else {
+      out += {'\\', 'x', kHexDigits[byte >> 4], kHexDigits[byte & 15]};
+    }
+  }
+  return out;
+}
+
+std::string json_quote(std::string_view text) {
+  std::string out = "\"";
+  while (!text.empty()) {
+    const auto byte = static_cast<unsigned char>(text.front());
+    const std::size_t length = utf8_sequence_length(text);
+    if (length == 0) {
+      out += "\xEF\xBF\xBD";
+      text.remove_prefix(1);
+      continue;
+    }
+    if (byte == '"' || byte == '\\') {
+      out += {'\\', text.front()};
+    } else if (byte == '\n') {
+      out += "\\n";
+    } else if (byte == '\r') {
+      out += "\\r";
+    } else if (byte == '\t') {
+      out += "\\t";
+    } else if (byte < 0x20 || byte == 0x7F) {
+      out += "\\u00";
+      out += {kHexDigits[byte >> 4], kHexDigits[byte & 15]};
+    } else {
+      out += text.substr(0, length);
+    }
+    text.remove_prefix(length);
+  }
+  out += '"';
+  return out;
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = utf8_sequence_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+std::string format_rfc3339(WallTime time) {
+  const auto since_epoch =
+      std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch()).count();
+  const auto milliseconds = ((since_epoch % 1000) + 1000) % 1000;
+  const std::time_t seconds = (since_epoch - milliseconds) / 1000;
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  std::array<char, 32> text{};
+  const std::size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
+  std::string out(text.data(), length);
+  out += '.';
+  out += static_cast<char>('0' + milliseconds / 100);
+  out += static_cast<char>('0' + milliseconds / 10 % 10);
+  out += static_cast<char>('0' + milliseconds % 10);
+  out += 'Z';
+  return out;
+}
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::vector<std::size_t>> cost(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i) cost[i][0] = i;
+  for (std::size_t j = 0; j <= b.size(); ++j) cost[0][j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t change = a[i - 1] == b[j - 1] ? 0 : 1;
+      cost[i][j] =
+          std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1, cost[i - 1][j - 1] + change});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
+      }
+    }
+  }
+  return cost[a.size()][b.size()];
+}
+
+}  // namespace netd

@@ -1,0 +1,68 @@
+// Small operations on text that several layers need. All are locale-free and work on bytes.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/base/clock.h"
+
+namespace netd {
+
+[[nodiscard]] constexpr bool is_ascii_digit(char c) { return c >= '0' && c <= '9'; }
+[[nodiscard]] constexpr bool is_ascii_alpha(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+[[nodiscard]] constexpr char ascii_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+[[nodiscard]] std::string to_ascii_lower(std::string_view text);
+
+/// ASCII case-insensitive comparison, as protocol keywords are compared.
+[[nodiscard]] bool iequals(std::string_view a, std::string_view b);
+
+/// Without spaces, tabs, CR and LF at both ends.
+[[nodiscard]] std::string_view trim(std::string_view text);
+
+/// The words between runs of spaces and tabs.
+[[nodiscard]] std::vector<std::string_view> split_words(std::string_view text);
+
+/// The parts between the separators; "a,,b" has an empty one.
+[[nodiscard]] std::vector<std::string_view> split(std::string_view text, char separator);
+
+/// All of `text` as a decimal number: no sign, no space; nothing on overflow.
+[[nodiscard]] std::optional<std::uint64_t> parse_decimal(std::string_view text);
+
+/// "250ms", "30s", "5min", "2h", "1d"; a bare "0". Nothing for anything else.
+[[nodiscard]] std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
+
+/// "512", "64K", "10M", "1G" (powers of 1024). Nothing for anything else or on overflow.
+[[nodiscard]] std::optional<std::uint64_t> parse_size(std::string_view text);
+
+/// The shortest form that parse_duration reads back: "1500ms", "30s", "5min".
+[[nodiscard]] std::string format_duration(std::chrono::milliseconds value);
+
+/// The shortest form that parse_size reads back: "64K".
+[[nodiscard]] std::string format_size(std::uint64_t bytes);
+
+/// Bytes as a person can read them in one line of a log: printable ASCII as it is, the rest as
+/// \xHH, cut to `limit` characters with "..." at the end.
+[[nodiscard]] std::string printable(std::string_view bytes, std::size_t limit = 120);
+
+/// The text as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD.
+[[nodiscard]] std::string json_quote(std::string_view text);
+
+/// Whether all of `text` is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms).
+[[nodiscard]] bool is_utf8(std::string_view text);
+
+/// RFC 3339 with milliseconds in UTC: "2026-11-22T15:35:18.250Z".
+[[nodiscard]] std::string format_rfc3339(WallTime time);
+
+/// The edit distance of two short words (Damerau-Levenshtein, adjacent swaps count one); for "did
+/// you mean".
+[[nodiscard]] std::size_t edit_distance(std::string_view a, std::string_view b);
+
+}  // namespace netd
