@@ -1,0 +1,99 @@
+// One event loop: readiness through libevent, work posted from other threads, timers and deferred
+// deletion. The main thread has one, and each worker.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/error.h"
+#include "daemon/base/unique_fd.h"
+#include "daemon/event/event_ptr.h"
+
+namespace netd {
+
+class Timer;
+
+/// What may still be on the call stack when its owner lets go of it.
+class DeferredDeletable {
+ public:
+  virtual ~DeferredDeletable() = default;
+};
+
+/// Belongs to the thread that calls run(). Only post(), stop() and last_turn() may be called from
+/// others.
+class Dispatcher {
+ public:
+  /// `clock` must outlive the dispatcher. Fails when the process has no descriptors left.
+  [[nodiscard]] static Result<std::unique_ptr<Dispatcher>> create(const Clock& clock);
+  ~Dispatcher();
+  Dispatcher(const Dispatcher&) = delete;
+  Dispatcher& operator=(const Dispatcher&) = delete;
+
+  /// Turns until stop().
+  void run();
+  /// One turn: what is ready now, or, with `wait`, the next thing that becomes ready. For tests.
+  void turn(bool wait);
+  /// Ends run() after the current turn. What was posted before still runs. Any thread.
+  void stop();
+
+  /// Runs `work` in this dispatcher's thread, in the order of the calls. Any thread; never blocks
+  /// on the loop. Work that is still queued when the dispatcher goes is destroyed unrun.
+  void post(std::function<void()> work);
+
+  /// Frees `object` when the loop has unwound to the top.
+  void defer(std::unique_ptr<DeferredDeletable> object);
+
+  /// The time at the start of this turn: exact enough for time-outs, and free.
+  [[nodiscard]] Monotonic now() const { return now_; }
+  [[nodiscard]] const Clock& clock() const { return clock_; }
+
+  /// When the loop last came round. An idle loop comes round at least once a second, so that a
+  /// watchdog can tell idle from stuck. Any thread.
+  [[nodiscard]] Monotonic last_turn() const;
+
+  /// Runs the timers that are due by clock(); run() does so by itself. For tests with a fake clock.
+  void run_due_timers();
+
+  [[nodiscard]] event_base* base() const { return base_.get(); }
+
+ private:
+  friend class Timer;
+
+  explicit Dispatcher(const Clock& clock);
+  Result<void> open();
+  void begin_turn();
+  void end_turn();
+  void run_posted();
+  void arm_timeout();
+
+  // The heap of timers, a binary heap by Timer::queued_for_; each timer knows its index.
+  void insert(Timer& timer);
+  void remove(Timer& timer);
+  void sift_up(std::size_t at);
+  void sift_down(std::size_t at);
+  void place(std::size_t at, Timer* timer);
+
+  const Clock& clock_;
+  EventBasePtr base_;
+  Monotonic now_;
+  std::atomic<Monotonic::rep> last_turn_{0};
+  std::atomic<bool> stopping_{false};
+
+  UniqueFd wakeup_;        // eventfd(2): something was posted, or stop() was called
+  EventPtr wakeup_event_;  // depends on: base_, wakeup_
+  EventPtr timeout_event_;  // depends on: base_; set for the earliest timer
+  Monotonic timeout_at_ = Monotonic::max();
+  std::vector<Timer*> timers_;
+
+  std::mutex posted_mutex_;  // guards posted_
+  std::vector<std::function<void()>> posted_;
+  std::vector<std::function<void()>> running_;  // posted_ of this turn; kept for its capacity
+  std::vector<std::unique_ptr<DeferredDeletable>> deferred_;
+};
+
+}  // namespace netd

@@ -1,0 +1,176 @@
+// One stream connection: a socket, what waits to be sent, and the session that speaks its protocol.
+#pragma once
+
+#include <event2/event_struct.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "daemon/base/lifetime.h"
+#include "daemon/event/dispatcher.h"
+#include "daemon/event/timer.h"
+#include "daemon/net/io_context.h"
+#include "daemon/net/output_queue.h"
+#include "daemon/net/session.h"
+#include "daemon/net/socket_address.h"
+#include "daemon/net/stream.h"
+
+namespace netd {
+
+/// Who keeps a connection alive: a listener, or a session with a connection of its own.
+class ConnectionOwner {
+ public:
+  virtual ~ConnectionOwner() = default;
+  /// The connection is closed. The owner unlinks it and hands it to Dispatcher::defer().
+  virtual void on_connection_closed(Connection& connection) noexcept = 0;
+};
+
+/// Lives in its worker's thread. The bytes' path: read() into the worker's scratch, on_data() in
+/// place, writes collected in the worker's scratch and sent in one call when the callback ends;
+/// only what the kernel did not take is kept here. An idle connection holds no buffer.
+class Connection final : public DeferredDeletable {
+ public:
+  /// Unconsumed input over this ends the connection; sessions have tighter limits of their own.
+  static constexpr std::size_t kMaxPendingInput = std::size_t{2} << 20;
+
+  /// A graceful close still reads and drops this much, for this long, so that a reset does not
+  /// destroy the last answer on its way (RFC 9112, section 9.6).
+  static constexpr std::size_t kMaxLingerBytes = std::size_t{1} << 20;
+  static constexpr std::chrono::seconds kLingerTime{2};
+
+  Connection(IoContext& io, ConnectionOwner& owner, UniqueFd socket, const SocketAddress& peer);
+  ~Connection() override;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  /// For an accepted connection: tells the session and waits for input.
+  void start(std::unique_ptr<Session> session);
+  /// For a connection of our own: the socket is non-blocking and connecting. on_open() comes when
+  /// it is connected; when that fails or takes longer than `timeout`, on_closed() with error().
+  void start_connecting(std::unique_ptr<Session> session, Duration timeout);
+
+  // ---- For the session.
+
+  /// Queues bytes; copied. They leave in one call with everything else that this callback writes.
+  void write(std::string_view bytes);
+  /// The same for bulk: sends at once, without a copy, what the kernel takes.
+  void write_through(std::string_view bytes);
+  /// Sends `length` bytes of `file` from `offset` after what was written before, by sendfile(2). A
+  /// file that turns out shorter aborts the connection: the peer must not take a part for all.
+  void send_file(SharedFile file, std::uint64_t offset, std::uint64_t length);
+
+  /// The peer reads more slowly than it is sent to, or this callback has already written a lot:
+  /// produce no more until on_drained() or the next on_data().
+  [[nodiscard]] bool backlogged() const;
+
+  /// Reads go on while output waits; for sessions whose input does not turn into their own output.
+  void set_full_duplex() { full_duplex_ = true; }
+  /// No on_data() until resume_reading(). The socket's buffer fills, and the peer feels it.
+  void pause_reading();
+  void resume_reading();
+  /// Offers unconsumed input to on_data() again, soon; for sessions that stopped in the middle of
+  /// it to wait for something else.
+  void process_again();
+
+  /// Sends what is written, then FIN; reads and drops what the peer still sends for a moment;
+  /// closes. No on_data() follows.
+  void close();
+  /// Sends what is written, then FIN; reading goes on.
+  void shutdown_write();
+  /// Closes now; what is queued is lost. `reset` sends RST instead of FIN.
+  void abort(bool reset = false);
+
+  /// Zero: none. Counted from the last byte read or written.
+  void set_idle_timeout(Duration timeout);
+  /// One point in time that no traffic moves; replaces the one before.
+  void set_deadline(Duration from_now);
+  void clear_deadline();
+
+  [[nodiscard]] const SocketAddress& peer() const { return peer_; }
+  [[nodiscard]] SocketAddress local() const { return stream_.local_address(); }
+  /// A number unique in this process, for the log and `netctl disconnect`.
+  [[nodiscard]] std::uint64_t id() const { return id_; }
+  [[nodiscard]] int fd() const { return stream_.fd(); }
+  /// Neither closed nor closing: writes reach the peer.
+  [[nodiscard]] bool is_open() const { return state_ == State::open; }
+  [[nodiscard]] bool peer_has_ended() const { return peer_ended_; }
+  /// errno of a connection that could not be made or that broke, else 0.
+  [[nodiscard]] int error() const { return error_; }
+  [[nodiscard]] std::uint64_t bytes_in() const { return bytes_in_; }
+  [[nodiscard]] std::uint64_t bytes_out() const { return bytes_out_; }
+  [[nodiscard]] Monotonic opened_at() const { return opened_at_; }
+  [[nodiscard]] Monotonic last_activity() const { return last_activity_; }
+  [[nodiscard]] Dispatcher& dispatcher() const { return io_.dispatcher; }
+  [[nodiscard]] IoContext& io() const { return io_; }
+  /// For answers that come later from another thread: capture watch(), post back, ask alive(), and
+  /// then is_open(): a closed connection lives on until the loop has unwound.
+  [[nodiscard]] Lifetime::Watch watch() { return lifetime_.watch(); }
+
+  /// Listener's: asks the session to finish (Session::on_shutdown), once.
+  void shut_down();
+  /// The owner's own link to this connection; the connection does not touch it.
+  std::size_t owner_slot = 0;
+
+ private:
+  enum class State : std::uint8_t { connecting, open, closing, lingering, closed };
+
+  static void on_event(int fd, short what, void* self) noexcept;
+  void on_connected();
+  void on_readable();
+  void on_writable();
+  void on_timer();
+  void read_input();
+  void drop_input();
+  /// Offers `input` to the session and keeps what it leaves.
+  void offer(std::string_view input);
+  void offer_pending();
+  void deliver_end();
+  /// Ends every callback: sends what was written, settles what to wait for, closes when due.
+  void finish_callback();
+  void send_scratch();
+  void drain_queue();
+  void finish_closing();
+  void fail(int error);
+  void destroy();
+  void wait_for(short what);
+  void arm_timer();
+  void touch() { last_activity_ = io_.dispatcher.now(); }
+  [[nodiscard]] bool wants_input() const;
+
+  IoContext& io_;
+  ConnectionOwner& owner_;
+  Stream stream_;
+  SocketAddress peer_;
+  std::uint64_t id_;
+  std::unique_ptr<Session> session_;
+  event event_{};  // depends on: stream_
+  Timer timer_;
+  Lifetime lifetime_;
+  OutputQueue queue_;
+  std::unique_ptr<std::string> pending_input_;
+  std::uint64_t bytes_in_ = 0;
+  std::uint64_t bytes_out_ = 0;
+  Monotonic opened_at_;
+  Monotonic last_activity_;
+  Monotonic deadline_ = Monotonic::max();
+  Duration idle_timeout_{};
+  std::size_t linger_left_ = kMaxLingerBytes;
+  int error_ = 0;
+  State state_ = State::open;
+  short waiting_for_ = 0;
+  bool in_callback_ = false;
+  bool full_duplex_ = false;
+  bool reading_paused_ = false;
+  bool process_again_ = false;
+  bool peer_ended_ = false;
+  bool end_delivered_ = false;
+  bool was_backlogged_ = false;
+  bool shutdown_write_ = false;
+  bool write_is_shut_ = false;
+  bool shutdown_asked_ = false;
+};
+
+}  // namespace netd
