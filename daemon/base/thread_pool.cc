@@ -1,0 +1,100 @@
+#include "daemon/base/thread_pool.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+namespace netd {
+
+namespace {
+
+constexpr std::size_t kMaxThreadName = 15;  // pthread_setname_np(3)
+
+/// Blocks every signal while it lives: a thread inherits its creator's mask, and signals are for
+/// the main thread alone.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+}  // namespace
+
+ThreadPool::ThreadPool(std::string name, std::size_t max_threads, std::size_t max_waiting)
+    : name_(name.substr(0, kMaxThreadName)),
+      max_threads_(std::max<std::size_t>(max_threads, 1)),
+      max_waiting_(max_waiting) {}
+
+ThreadPool::~ThreadPool() {
+  std::vector<std::thread> threads;
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+    threads.swap(threads_);
+  }
+  wakeup_.notify_all();
+  for (std::thread& thread : threads) thread.join();
+}
+
+bool ThreadPool::submit(Job job) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (jobs_.size() >= max_waiting_) return false;
+    const bool needs_thread = idle_ <= jobs_.size() && threads_.size() < max_threads_ && !ending_;
+    if (needs_thread && !start_thread() && threads_.empty()) return false;
+    jobs_.push_back(std::move(job));
+  }
+  wakeup_.notify_one();
+  return true;
+}
+
+std::size_t ThreadPool::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return jobs_.size();
+}
+
+std::size_t ThreadPool::threads() const {
+  const std::lock_guard lock(mutex_);
+  return threads_.size();
+}
+
+bool ThreadPool::start_thread() {
+  const SignalsBlocked blocked;
+  try {
+    threads_.emplace_back([this] { work(); });
+  } catch (const std::system_error&) {
+    return false;  // the process is at its limit of threads; those that run will do
+  }
+  ::pthread_setname_np(threads_.back().native_handle(), name_.c_str());
+  return true;
+}
+
+void ThreadPool::work() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    ++idle_;
+    wakeup_.wait(lock, [this] { return ending_ || !jobs_.empty(); });
+    --idle_;
+    if (jobs_.empty()) return;  // ending
+    Job job = std::move(jobs_.front());
+    jobs_.pop_front();
+    lock.unlock();
+    job();
+    job = nullptr;  // what it owns goes before the lock is held again
+    lock.lock();
+  }
+}
+
+}  // namespace netd
