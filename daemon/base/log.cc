@@ -127,7 +127,7 @@ class JournalSink final : public spdlog::sinks::base_sink<std::mutex> {
 struct Log {
   std::shared_ptr<spdlog::details::thread_pool> traffic_pool;
   std::shared_ptr<spdlog::details::thread_pool> operator_pool;
-  std::shared_ptr<spdlog::async_logger> traffic;   // below warning: may be dropped
+  std::shared_ptr<spdlog::async_logger> traffic;    // below warning: may be dropped
   std::shared_ptr<spdlog::async_logger> operators;  // warning and above: never dropped
   Capture capture;
   std::atomic<std::size_t> reported_overruns{0};
@@ -170,7 +170,7 @@ void append_clean(std::string& out, std::string_view text) {
 
 LogTarget detect_log_target() {
   const char* stream = std::getenv("JOURNAL_STREAM");  // NOLINT(concurrency-mt-unsafe): start-up
-  struct stat status {};
+  struct stat status{};
   if (stream == nullptr || ::fstat(STDERR_FILENO, &status) != 0) return LogTarget::standard_error;
   const std::string here = std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
   return here == stream ? LogTarget::journal : LogTarget::standard_error;
@@ -276,8 +276,9 @@ Result<std::shared_ptr<spdlog::async_logger>> open_logger(const std::string& pat
   try {
     auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
     sink->set_pattern("%v");
-    auto logger = std::make_shared<spdlog::async_logger>(
-        path, std::move(sink), the_log->traffic_pool, spdlog::async_overflow_policy::overrun_oldest);
+    auto logger =
+        std::make_shared<spdlog::async_logger>(path, std::move(sink), the_log->traffic_pool,
+                                               spdlog::async_overflow_policy::overrun_oldest);
     logger->flush_on(spdlog::level::info);
     return logger;
   } catch (const spdlog::spdlog_ex& error) {

@@ -48,8 +48,11 @@ class Dispatcher {
   /// Frees `object` when the loop has unwound to the top.
   void defer(std::unique_ptr<DeferredDeletable> object);
 
-  /// The time at the start of this turn: exact enough for time-outs, and free.
-  [[nodiscard]] Monotonic now() const { return now_; }
+  /// The time of this turn: asked of the clock once, after the wait. Exact enough for time-outs.
+  [[nodiscard]] Monotonic now() {
+    if (!now_is_fresh_) refresh_now();
+    return now_;
+  }
   [[nodiscard]] const Clock& clock() const { return clock_; }
 
   /// When the loop last came round. An idle loop comes round at least once a second, so that a
@@ -66,7 +69,7 @@ class Dispatcher {
 
   explicit Dispatcher(const Clock& clock);
   Result<void> open();
-  void begin_turn();
+  void refresh_now();
   void end_turn();
   void run_posted();
   void arm_timeout();
@@ -81,14 +84,16 @@ class Dispatcher {
   const Clock& clock_;
   EventBasePtr base_;
   Monotonic now_;
+  bool now_is_fresh_ = false;
   std::atomic<Monotonic::rep> last_turn_{0};
   std::atomic<bool> stopping_{false};
 
-  UniqueFd wakeup_;        // eventfd(2): something was posted, or stop() was called
-  EventPtr wakeup_event_;  // depends on: base_, wakeup_
+  UniqueFd wakeup_;         // eventfd(2): something was posted, or stop() was called
+  EventPtr wakeup_event_;   // depends on: base_, wakeup_
   EventPtr timeout_event_;  // depends on: base_; set for the earliest timer
   Monotonic timeout_at_ = Monotonic::max();
   std::vector<Timer*> timers_;
+  Timer* running_timer_ = nullptr;  // whose callback is on the stack, unless it destroyed it
 
   std::mutex posted_mutex_;  // guards posted_
   std::vector<std::function<void()>> posted_;

@@ -12,6 +12,7 @@
 #include "daemon/base/lifetime.h"
 #include "daemon/event/dispatcher.h"
 #include "daemon/event/timer.h"
+#include "daemon/net/counters.h"
 #include "daemon/net/io_context.h"
 #include "daemon/net/output_queue.h"
 #include "daemon/net/session.h"
@@ -41,7 +42,14 @@ class Connection final : public DeferredDeletable {
   static constexpr std::size_t kMaxLingerBytes = std::size_t{1} << 20;
   static constexpr std::chrono::seconds kLingerTime{2};
 
-  Connection(IoContext& io, ConnectionOwner& owner, UniqueFd socket, const SocketAddress& peer);
+  /// backlogged() from here on, although nothing has been sent yet.
+  static constexpr std::size_t kHighWater = std::size_t{128} << 10;
+  /// A session that writes this much in spite of backlogged() has its connection aborted.
+  static constexpr std::size_t kMaxOutput = std::size_t{32} << 20;
+
+  /// All references must outlive the connection.
+  Connection(IoContext& io, ConnectionOwner& owner, TrafficCounters& counters, UniqueFd socket,
+             const SocketAddress& peer);
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -68,11 +76,14 @@ class Connection final : public DeferredDeletable {
 
   /// Reads go on while output waits; for sessions whose input does not turn into their own output.
   void set_full_duplex() { full_duplex_ = true; }
-  /// No on_data() until resume_reading(). The socket's buffer fills, and the peer feels it.
+  /// No on_data() and no on_end() until resume_reading(). The socket's buffer fills, and the peer
+  /// feels it.
   void pause_reading();
+  /// Also offers unconsumed input again: from outside of this connection's callbacks at once, from
+  /// within when the callback returns.
   void resume_reading();
-  /// Offers unconsumed input to on_data() again, soon; for sessions that stopped in the middle of
-  /// it to wait for something else.
+  /// Offers unconsumed input to on_data() again, like resume_reading(); for sessions that stopped
+  /// in the middle of it to wait for something else.
   void process_again();
 
   /// Sends what is written, then FIN; reads and drops what the peer still sends for a moment;
@@ -116,32 +127,39 @@ class Connection final : public DeferredDeletable {
 
  private:
   enum class State : std::uint8_t { connecting, open, closing, lingering, closed };
+  class Callback;
 
   static void on_event(int fd, short what, void* self) noexcept;
   void on_connected();
   void on_readable();
   void on_writable();
   void on_timer();
-  void read_input();
   void drop_input();
-  /// Offers `input` to the session and keeps what it leaves.
-  void offer(std::string_view input);
+
+  /// Offers what is pending, as long as the session takes some, then the peer's end.
+  void advance();
   void offer_pending();
-  void deliver_end();
-  /// Ends every callback: sends what was written, settles what to wait for, closes when due.
-  void finish_callback();
-  void send_scratch();
+  void keep(std::string_view rest);
+  [[nodiscard]] bool can_process() const;
+  [[nodiscard]] bool can_write() const;
+
+  void send_scratch(bool more);
+  void send_or_queue(std::string_view bytes);
   void drain_queue();
+  /// Ends every callback: sends what was written, closes when due, settles what to wait for.
+  void settle();
   void finish_closing();
   void fail(int error);
-  void destroy();
+  void destroy(bool reset);
   void wait_for(short what);
   void arm_timer();
   void touch() { last_activity_ = io_.dispatcher.now(); }
-  [[nodiscard]] bool wants_input() const;
+  void count_in(std::size_t bytes);
+  void count_out(std::size_t bytes);
 
   IoContext& io_;
   ConnectionOwner& owner_;
+  TrafficCounters& counters_;
   Stream stream_;
   SocketAddress peer_;
   std::uint64_t id_;
@@ -161,16 +179,16 @@ class Connection final : public DeferredDeletable {
   int error_ = 0;
   State state_ = State::open;
   short waiting_for_ = 0;
-  bool in_callback_ = false;
-  bool full_duplex_ = false;
-  bool reading_paused_ = false;
-  bool process_again_ = false;
-  bool peer_ended_ = false;
-  bool end_delivered_ = false;
-  bool was_backlogged_ = false;
-  bool shutdown_write_ = false;
-  bool write_is_shut_ = false;
-  bool shutdown_asked_ = false;
+  bool in_callback_ : 1 = false;
+  bool full_duplex_ : 1 = false;
+  bool reading_paused_ : 1 = false;
+  bool process_again_ : 1 = false;
+  bool peer_ended_ : 1 = false;
+  bool end_delivered_ : 1 = false;
+  bool was_backlogged_ : 1 = false;  // the session waits for on_drained()
+  bool write_shutdown_asked_ : 1 = false;
+  bool write_is_shut_ : 1 = false;
+  bool shutdown_told_ : 1 = false;
 };
 
 }  // namespace netd

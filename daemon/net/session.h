@@ -31,11 +31,10 @@ class Session {
   virtual void on_open() {}
 
   /// `input` is all that was received and not yet consumed. Returns how much of it is consumed; the
-  /// rest comes again in front of what arrives next, or after Connection::process_again(). The bytes
-  /// are the worker's and gone after the return. A session bounds what it leaves unconsumed: over
-  /// Connection::kMaxPendingInput the connection is aborted.
-  /// Not called while the connection is backlogged() (unless full duplex), while reading is paused,
-  /// or after close().
+  /// rest comes again in front of what arrives next, or after Connection::process_again(). The
+  /// bytes are the worker's and gone after the return. A session bounds what it leaves unconsumed:
+  /// over Connection::kMaxPendingInput the connection is aborted. Not called while the connection
+  /// is backlogged() (unless full duplex), while reading is paused, or after close().
   virtual std::size_t on_data(std::string_view input) = 0;
 
   /// The peer has finished sending (half-close); what it sent has been offered to on_data(). The

@@ -1,0 +1,71 @@
+#include "daemon/net/stream.h"
+
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace netd {
+
+namespace {
+
+IoResult failure(int error) {
+  if (error == EAGAIN || error == EINTR) {
+    return {.outcome = IoResult::Outcome::would_block};
+  }
+  return {.outcome = IoResult::Outcome::failed, .error = error};
+}
+
+IoResult moved(ssize_t count) {
+  return {.outcome = IoResult::Outcome::done, .count = static_cast<std::size_t>(count)};
+}
+
+}  // namespace
+
+IoResult Stream::read(std::span<char> into) {
+  const ssize_t count = ::recv(socket_.get(), into.data(), into.size(), 0);
+  if (count < 0) return failure(errno);
+  if (count == 0) return {.outcome = IoResult::Outcome::ended};
+  return moved(count);
+}
+
+IoResult Stream::write(std::string_view bytes, bool more) {
+  const int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+  const ssize_t count = ::send(socket_.get(), bytes.data(), bytes.size(), flags);
+  return count < 0 ? failure(errno) : moved(count);
+}
+
+IoResult Stream::send_file(int file, std::uint64_t& offset, std::size_t length) {
+  auto position = static_cast<off_t>(offset);
+  const ssize_t count = ::sendfile(socket_.get(), file, &position, length);
+  if (count < 0) return failure(errno);
+  if (count == 0) return {.outcome = IoResult::Outcome::ended};
+  offset = static_cast<std::uint64_t>(position);
+  return moved(count);
+}
+
+// The peer may have closed already: then there is nobody to tell.
+void Stream::shutdown_write() { (void)::shutdown(socket_.get(), SHUT_WR); }
+
+void Stream::reset() {
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  (void)::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  socket_.reset();
+}
+
+int Stream::connect_error() const {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
+  return error;
+}
+
+SocketAddress Stream::local_address() const {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  auto* address = reinterpret_cast<sockaddr*>(&storage);
+  if (::getsockname(socket_.get(), address, &size) != 0) return {};
+  return {address, size};
+}
+
+}  // namespace netd
