@@ -1,0 +1,285 @@
+#include "daemon/control/json_text.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#include "daemon/base/text.h"
+#include "daemon/control/request_framer.h"
+
+namespace netd::control {
+
+namespace {
+
+constexpr std::string_view kSpace = " \t\r\n";
+
+std::size_t skip_space(std::string_view text, std::size_t at) {
+  while (at < text.size() && kSpace.find(text[at]) != std::string_view::npos) ++at;
+  return at;
+}
+
+/// Past the closing quote of the string that begins at `at`.
+std::size_t skip_string(std::string_view text, std::size_t at) {
+  ++at;
+  while (at < text.size() && text[at] != '"') at += text[at] == '\\' ? 2 : 1;
+  return at + 1;
+}
+
+/// Past the value that begins at `at`.
+std::size_t skip_value(std::string_view text, std::size_t at) {
+  std::size_t depth = 0;
+  while (at < text.size()) {
+    const char c = text[at];
+    if (c == '"') {
+      at = skip_string(text, at);
+    } else if (c == '{' || c == '[') {
+      ++depth;
+      ++at;
+      continue;
+    } else if (c == '}' || c == ']') {
+      if (depth == 0) return at;
+      --depth;
+      ++at;
+    } else if (depth == 0) {
+      return std::min(text.find_first_of(",]} \t\r\n", at), text.size());
+    } else {
+      ++at;
+      continue;
+    }
+    if (depth == 0) return at;
+  }
+  return text.size();
+}
+
+void append_utf8(std::string& out, std::uint32_t code) {
+  const auto put = [&out](std::uint32_t byte) { out += static_cast<char>(byte); };
+  if (code < 0x80) return put(code);
+  if (code < 0x800) {
+    put(0xC0 | (code >> 6));
+  } else if (code < 0x10000) {
+    put(0xE0 | (code >> 12));
+    put(0x80 | ((code >> 6) & 0x3F));
+  } else {
+    put(0xF0 | (code >> 18));
+    put(0x80 | ((code >> 12) & 0x3F));
+    put(0x80 | ((code >> 6) & 0x3F));
+  }
+  put(0x80 | (code & 0x3F));
+}
+
+std::uint32_t hex4(std::string_view digits) {
+  std::uint32_t value = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+  return value;
+}
+
+/// `body` is what stands between the quotes.
+std::string decode(std::string_view body) {
+  std::string out;
+  out.reserve(body.size());
+  for (std::size_t at = 0; at < body.size(); ++at) {
+    if (body[at] != '\\') {
+      out += body[at];
+      continue;
+    }
+    const char escape = body[++at];
+    if (escape != 'u') {
+      constexpr std::string_view kLetters = "bfnrt";
+      constexpr std::string_view kMeanings = "\b\f\n\r\t";
+      const auto letter = kLetters.find(escape);
+      out += letter == std::string_view::npos ? escape : kMeanings[letter];
+      continue;
+    }
+    std::uint32_t code = hex4(body.substr(at + 1, 4));
+    at += 4;
+    if (code >= 0xD800 && code <= 0xDBFF) {  // the framer saw the other half
+      code = 0x10000 + ((code - 0xD800) << 10) + (hex4(body.substr(at + 3, 4)) - 0xDC00);
+      at += 6;
+    }
+    append_utf8(out, code);
+  }
+  return out;
+}
+
+std::string_view body_of(std::string_view quoted) { return quoted.substr(1, quoted.size() - 2); }
+
+}  // namespace
+
+bool is_json(std::string_view text) {
+  // Inside an array a number has an end, and so every value can be asked for alike.
+  RequestFramer framer;
+  std::string wrapped;
+  wrapped.reserve(text.size() + 2);
+  wrapped += '[';
+  wrapped += text;
+  wrapped += ']';
+  const auto frame = framer.next(wrapped);
+  if (frame.verdict != RequestFramer::Verdict::not_object || frame.consumed != wrapped.size()) {
+    return false;
+  }
+  const auto elements = json_elements(wrapped);
+  return elements && elements->size() == 1;
+}
+
+std::string compact_json(std::string_view value) {
+  std::string out;
+  out.reserve(value.size());
+  for (std::size_t at = 0; at < value.size();) {
+    if (value[at] == '"') {
+      const std::size_t end = skip_string(value, at);
+      out += value.substr(at, end - at);
+      at = end;
+      continue;
+    }
+    if (kSpace.find(value[at]) == std::string_view::npos) out += value[at];
+    ++at;
+  }
+  return out;
+}
+
+Result<JsonMembers> JsonMembers::parse(std::string_view object) {
+  JsonMembers result;
+  std::size_t at = skip_space(object, skip_space(object, 0) + 1);
+  while (at < object.size() && object[at] == '"') {
+    if (result.members_.size() == kMaxMembers) {
+      return fail("an object has at most " + std::to_string(kMaxMembers) + " members");
+    }
+    const std::size_t name_end = skip_string(object, at);
+    std::string_view name = body_of(object.substr(at, name_end - at));
+    if (name.find('\\') != std::string_view::npos) {
+      result.decoded_.reserve(kMaxMembers);  // what members_ points to must not move
+      name = result.decoded_.emplace_back(decode(name));
+    }
+    const std::size_t colon = skip_space(object, name_end);
+    const std::size_t begin = skip_space(object, colon + 1);
+    const std::size_t end = skip_value(object, begin);
+    for (const auto& [known, value] : result.members_) {
+      if (known == name) return fail("member " + printable(name, 40) + " is given twice");
+    }
+    result.members_.emplace_back(name, object.substr(begin, end - begin));
+    at = skip_space(object, end);
+    if (at < object.size() && object[at] == ',') at = skip_space(object, at + 1);
+  }
+  return result;
+}
+
+std::optional<std::string_view> JsonMembers::find_any(std::string_view name) const {
+  for (const auto& [known, value] : members_) {
+    if (known == name) return value;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string_view> JsonMembers::find(std::string_view name) const {
+  const auto value = find_any(name);
+  if (value && *value == "null") return std::nullopt;
+  return value;
+}
+
+std::optional<std::vector<std::string_view>> json_elements(std::string_view value) {
+  if (!value.starts_with('[')) return std::nullopt;
+  std::vector<std::string_view> elements;
+  std::size_t at = skip_space(value, 1);
+  while (at < value.size() && value[at] != ']') {
+    const std::size_t end = skip_value(value, at);
+    elements.push_back(value.substr(at, end - at));
+    at = skip_space(value, end);
+    if (at < value.size() && value[at] == ',') at = skip_space(value, at + 1);
+  }
+  return elements;
+}
+
+std::optional<std::string> json_string(std::string_view value) {
+  if (!value.starts_with('"')) return std::nullopt;
+  return decode(body_of(value));
+}
+
+std::optional<bool> json_bool(std::string_view value) {
+  if (value == "true") return true;
+  if (value == "false") return false;
+  return std::nullopt;
+}
+
+std::optional<double> json_number(std::string_view value) {
+  if (value.empty() || (value.front() != '-' && !is_ascii_digit(value.front()))) {
+    return std::nullopt;
+  }
+  double number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error == std::errc::result_out_of_range) return 0.0;  // too small: the framer bounds above
+  if (error != std::errc() || end != value.data() + value.size()) return std::nullopt;
+  return number;
+}
+
+std::optional<std::int64_t> json_integer(std::string_view value) {
+  std::int64_t whole = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), whole);
+  if (error == std::errc() && end == value.data() + value.size()) return whole;
+  const auto number = json_number(value);
+  constexpr double kExact = 9007199254740992.0;  // 2^53: beyond it a double skips whole numbers
+  if (!number || std::abs(*number) > kExact || *number != std::trunc(*number)) return std::nullopt;
+  return static_cast<std::int64_t>(*number);
+}
+
+bool json_is_object(std::string_view value) { return value.starts_with('{'); }
+
+void JsonWriter::name(std::string_view name) {
+  if (text_.size() > 1) text_ += ',';
+  text_ += '"';
+  text_ += name;
+  text_ += "\":";
+}
+
+JsonWriter& JsonWriter::add(std::string_view name, std::string_view text) {
+  return add_raw(name, json_quote(text));
+}
+
+JsonWriter& JsonWriter::add(std::string_view name, bool value) {
+  return add_raw(name, value ? "true" : "false");
+}
+
+JsonWriter& JsonWriter::add(std::string_view name, std::int64_t value) {
+  return add_raw(name, std::to_string(value));
+}
+
+JsonWriter& JsonWriter::add(std::string_view name, std::uint64_t value) {
+  return add_raw(name, std::to_string(value));
+}
+
+JsonWriter& JsonWriter::add_decimal(std::string_view name, double value) {
+  std::array<char, 64> digits{};
+  const auto rounded = std::round(value * 1000.0) / 1000.0;
+  const auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), rounded);
+  if (error != std::errc() || !std::isfinite(value)) return add_raw(name, "null");
+  return add_raw(name,
+                 std::string_view(digits.data(), static_cast<std::size_t>(end - digits.data())));
+}
+
+JsonWriter& JsonWriter::add_raw(std::string_view member, std::string_view json) {
+  name(member);
+  text_ += json;
+  return *this;
+}
+
+JsonWriter& JsonWriter::add_list(std::string_view name, const std::vector<std::string>& texts) {
+  std::vector<std::string> quoted;
+  quoted.reserve(texts.size());
+  for (const auto& text : texts) quoted.push_back(json_quote(text));
+  return add_raw(name, json_array(quoted));
+}
+
+std::string JsonWriter::object() {
+  text_ += '}';
+  return std::exchange(text_, "{");
+}
+
+std::string json_array(const std::vector<std::string>& values) {
+  std::string out = "[";
+  for (const auto& value : values) {
+    if (out.size() > 1) out += ',';
+    out += value;
+  }
+  return out + "]";
+}
+
+}  // namespace netd::control

@@ -1,0 +1,99 @@
+// Reading JSON texts that are known to be well formed, in place, and writing new ones.
+//
+// Values are handed on as the slice of text that they are: what a client stores comes back digit
+// for digit, whatever a number's size or a member's place.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "daemon/base/error.h"
+
+namespace netd::control {
+
+/// Whether `text` is one JSON value and nothing else but white space around it, within the
+/// framer's limits.
+[[nodiscard]] bool is_json(std::string_view text);
+
+/// The value without the white space that means nothing: one line, ready for an answer. `value` is
+/// well formed.
+[[nodiscard]] std::string compact_json(std::string_view value);
+
+/// The members of one object, as slices of its text.
+class JsonMembers {
+ public:
+  static constexpr std::size_t kMaxMembers = 64;
+
+  /// `object` is one well-formed JSON object and outlives this. Fails when it has more than
+  /// kMaxMembers, and when a name stands twice: readers do not agree on which counts (RFC 8259,
+  /// section 4).
+  [[nodiscard]] static Result<JsonMembers> parse(std::string_view object);
+  JsonMembers(JsonMembers&&) = default;
+  JsonMembers& operator=(JsonMembers&&) = default;
+
+  /// The raw value; nothing when absent or null: both mean "not given".
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
+  /// The same, but null is a value like any other.
+  [[nodiscard]] std::optional<std::string_view> find_any(std::string_view name) const;
+  [[nodiscard]] const std::vector<std::pair<std::string_view, std::string_view>>& all() const {
+    return members_;
+  }
+
+ private:
+  JsonMembers() = default;
+
+  std::vector<std::pair<std::string_view, std::string_view>> members_;  // names without quotes, raw
+  std::vector<std::string> decoded_;  // the names that had escapes; members_ may point here
+};
+
+/// The raw elements of a well-formed array; nothing when `value` is no array.
+[[nodiscard]] std::optional<std::vector<std::string_view>> json_elements(std::string_view value);
+
+/// A well-formed value as what it is; nothing when it is something else.
+[[nodiscard]] std::optional<std::string> json_string(std::string_view value);
+[[nodiscard]] std::optional<bool> json_bool(std::string_view value);
+/// A whole number within range, also when written 1e3 or 5.0.
+[[nodiscard]] std::optional<std::int64_t> json_integer(std::string_view value);
+[[nodiscard]] std::optional<double> json_number(std::string_view value);
+[[nodiscard]] bool json_is_object(std::string_view value);
+
+/// Writes one object or array, member after member:
+///   JsonWriter().add("status", "ok").add("count", 3).object()
+class JsonWriter {
+ public:
+  JsonWriter& add(std::string_view name, std::string_view text);
+  JsonWriter& add(std::string_view name, const char* text) {
+    return add(name, std::string_view(text));
+  }
+  JsonWriter& add(std::string_view name, bool value);
+  JsonWriter& add(std::string_view name, std::int64_t value);
+  JsonWriter& add(std::string_view name, std::uint64_t value);
+  JsonWriter& add(std::string_view name, int value) {
+    return add(name, static_cast<std::int64_t>(value));
+  }
+  JsonWriter& add(std::string_view name, unsigned value) {
+    return add(name, static_cast<std::uint64_t>(value));
+  }
+  /// With at most three digits after the point.
+  JsonWriter& add_decimal(std::string_view name, double value);
+  /// `json` is a JSON text already.
+  JsonWriter& add_raw(std::string_view name, std::string_view json);
+  JsonWriter& add_list(std::string_view name, const std::vector<std::string>& texts);
+
+  /// The whole object. The writer is empty afterwards.
+  [[nodiscard]] std::string object();
+
+ private:
+  void name(std::string_view name);
+
+  std::string text_ = "{";
+};
+
+/// The raw values as an array.
+[[nodiscard]] std::string json_array(const std::vector<std::string>& values);
+
+}  // namespace netd::control
