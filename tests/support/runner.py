@@ -1,0 +1,341 @@
+"""What tests/run does once the packages are there: steps in an order that fails early, a log for
+each, and one summary line at the end."""
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree
+from concurrent.futures import ThreadPoolExecutor
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LOGS = ROOT / "build" / "test-log"
+JOBS = os.cpu_count() or 2
+PYTEST = ["/usr/bin/python3", "-m", "pytest", "-q", "-c", "tests/pytest.ini", "--rootdir", "tests"]
+OBJECT = re.compile(r" -o (\S+)")  # of a compiler's command line
+LAST_LINES = 120  # of a failed step's log, shown at once
+
+SANITIZER_ENVIRONMENT = {
+    "dev": {
+        "NETD_SANITIZER": "address",
+        "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1:"
+                        "check_initialization_order=1:detect_leaks=1:exitcode=99",
+        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    },
+    "tsan": {
+        "NETD_SANITIZER": "thread",
+        "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:exitcode=99",
+    },
+}
+
+
+@dataclasses.dataclass
+class Outcome:
+    passed: int = 0
+    failed: int = 0
+    skipped: list = dataclasses.field(default_factory=list)  # why, one each
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+
+class StepFailed(Exception):
+    """The command of a step failed without test results that would say what did."""
+
+
+def tracked_files(*suffixes):
+    """Files of the working tree that git knows or would add, so that build folders stay out."""
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True,
+                            capture_output=True, check=False)
+    if listed.returncode == 0:
+        names = listed.stdout.splitlines()
+    else:  # a source archive without .git
+        names = [path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*")
+                 if path.is_file() and path.relative_to(ROOT).parts[0] != "build"]
+    return sorted(name for name in set(names)
+                  if name.endswith(suffixes) and (ROOT / name).is_file())
+
+
+def without_address_randomisation():
+    """A prefix for commands of instrumented builds. GCC 12's sanitizers cannot place their shadow
+    memory where the kernel randomises more than 28 bits of addresses."""
+    try:
+        bits = int(pathlib.Path("/proc/sys/vm/mmap_rnd_bits").read_text())
+    except (OSError, ValueError):
+        bits = 28
+    works = shutil.which("setarch") and subprocess.run(
+        ["setarch", "-R", "true"], capture_output=True, check=False).returncode == 0
+    return ["setarch", "-R"] if bits > 28 and works else []
+
+
+def junit_outcome(path):
+    outcome = Outcome()
+    for case in xml.etree.ElementTree.parse(path).getroot().iter("testcase"):
+        skipped = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None \
+                or case.get("status") == "fail":
+            outcome.failed += 1
+        elif skipped is not None or case.get("status") in ("notrun", "disabled"):
+            why = skipped.get("message", "") if skipped is not None else case.get("status")
+            outcome.skipped.append(f"{case.get('classname')}.{case.get('name')}: {why}")
+        else:
+            outcome.passed += 1
+    return outcome
+
+
+class Step:
+    """One line of the run: a log file, commands, and what they found."""
+
+    def __init__(self, name):
+        self.name = name
+        self.log_path = LOGS / f"{name.replace(' ', '-')}.log"
+        self.outcome = Outcome()
+
+    def command(self, command, environment=None, check=True):
+        with open(self.log_path, "a", encoding="utf-8") as log:
+            log.write("$ " + " ".join(map(str, command)) + "\n")
+            log.flush()
+            code = subprocess.run(command, cwd=ROOT, env={**os.environ, **(environment or {})},
+                                  stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                                  check=False).returncode
+        if check and code != 0:
+            raise StepFailed(f"{command[0]} ended with {code}")
+        return code
+
+    def tests(self, command, junit, environment=None):
+        """A command that writes its results to `junit`."""
+        junit.unlink(missing_ok=True)
+        code = self.command(command, environment, check=False)
+        found = junit_outcome(junit) if junit.exists() else Outcome()
+        if code != 0 and found.failed == 0:
+            found.failed = 1  # it died, or found nothing to run
+        self.outcome.add(found)
+
+    def log(self, text):
+        with open(self.log_path, "a", encoding="utf-8") as log:
+            log.write(text)
+
+    def count(self, good):
+        if good:
+            self.outcome.passed += 1
+        else:
+            self.outcome.failed += 1
+
+
+# ---- Steps. Each takes the Step to report to and the options.
+
+
+def step_lint(step):
+    junit = LOGS / "lint.xml"
+    step.tests([*PYTEST, "tests/lint", f"--junitxml={junit}"], junit)
+    sources = tracked_files(".h", ".cc")
+    step.count(step.command(["clang-format-19", "--dry-run", "-Werror", *sources], check=False) == 0)
+    for page in tracked_files(*(f".{section}" for section in range(1, 9))):
+        step.count(step.command(["mandoc", "-Tlint", "-Wwarning", page], check=False) == 0)
+
+
+def tidy_key(source, dependencies):
+    """What the findings of clang-tidy on one file depend on."""
+    key = hashlib.sha256()
+    for path in [".clang-tidy", source, *sorted(dependencies)]:
+        key.update(path.encode() + b"\0" + (ROOT / path).read_bytes() + b"\0")
+    return key.hexdigest()
+
+
+def own_dependencies(build):
+    """The headers of ours that each object was made from, as ninja recorded them."""
+    listed = subprocess.run(["ninja", "-C", str(build), "-t", "deps"], text=True,
+                            capture_output=True, check=False).stdout
+    result, current = {}, set()
+    for line in listed.splitlines():
+        if line and not line.startswith(" "):
+            current = result.setdefault(line.split(":", 1)[0], set())
+        elif line.strip():
+            path = pathlib.Path(build, line.strip()).resolve()
+            if path.is_relative_to(ROOT) and not path.is_relative_to(ROOT / "build"):
+                current.add(path.relative_to(ROOT).as_posix())
+    return result
+
+
+def step_tidy(step):
+    """clang-tidy over every source; what it has passed before, unchanged, is not read again."""
+    build = ROOT / "build" / "release"
+    passed_before = ROOT / "build" / "tidy-passed"
+    passed_before.mkdir(parents=True, exist_ok=True)
+    dependencies = own_dependencies(build)
+    work = []
+    for entry in json.loads((build / "compile_commands.json").read_text()):
+        source = pathlib.Path(entry["file"])
+        if not source.is_relative_to(ROOT) or source.is_relative_to(ROOT / "build"):
+            continue
+        name = source.relative_to(ROOT).as_posix()
+        headers = dependencies.get(OBJECT.search(entry["command"])[1], ())
+        work.append((name, passed_before / tidy_key(name, headers)))
+
+    def tidy(job):
+        name, mark = job
+        if mark.exists():
+            return name, 0, ""
+        result = subprocess.run(
+            ["clang-tidy-19", "--quiet", "-p", str(build),
+             # Warnings of g++ that clang does not know, and the other way round, are no findings.
+             "--extra-arg=-Wno-unknown-warning-option", name],
+            cwd=ROOT, text=True, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+        if result.returncode == 0:
+            mark.touch()
+        return name, result.returncode, result.stdout + result.stderr
+
+    with ThreadPoolExecutor(JOBS) as pool:
+        for name, code, output in pool.map(tidy, work):
+            step.log(f"{name}: {'ok' if code == 0 else output}\n")
+            step.count(code == 0)
+
+
+def configure_and_build(step, preset):
+    arguments = ["-DNETD_TESTS=ON"]
+    if shutil.which("ccache"):
+        arguments.append("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
+    step.command(["cmake", "--preset", preset, *arguments])
+    step.command(["cmake", "--build", "--preset", preset, "-j", str(JOBS)])
+
+
+def step_unit(step, preset):
+    junit = LOGS / f"unit-{preset}.xml"
+    step.tests([*prefix_of(preset), "ctest", "--test-dir", f"build/{preset}", "-j", str(JOBS),
+                "--output-on-failure", "--no-tests=error", "--output-junit", str(junit)],
+               junit, SANITIZER_ENVIRONMENT.get(preset))
+
+
+def step_real(step, preset, quick):
+    """The suites that drive the real netd."""
+    folders = [folder for folder in ("tests/integration", "tests/conformance")
+               if list((ROOT / folder).rglob("test_*.py"))]
+    if not folders:
+        step.outcome.skipped.append("no suite that drives the real netd is here")
+        return
+    junit = LOGS / f"real-{preset}.xml"
+    command = [*prefix_of(preset), *PYTEST, "-n", str(JOBS), "--durations=10",
+               f"--junitxml={junit}", *folders]
+    if quick:
+        command += ["-m", "not slow"]
+    step.tests(command, junit, {"NETD_BUILD": str(ROOT / "build" / preset),
+                                **SANITIZER_ENVIRONMENT.get(preset, {})})
+
+
+def prefix_of(preset):
+    return without_address_randomisation() if preset in SANITIZER_ENVIRONMENT else []
+
+
+def steps(options):
+    """(name, name of the step that must have gone well or None, function), in order."""
+    def preset_steps(preset):
+        label = {"dev": "ASan+UBSan ", "tsan": "TSan "}.get(preset, "")
+        build = f"{label}build"
+        return [
+            (build, None, lambda step: configure_and_build(step, preset)),
+            (f"{label}unit tests", build, lambda step: step_unit(step, preset)),
+            (f"{label}real netd", build, lambda step: step_real(step, preset, options.quick)),
+        ]
+
+    plan = [("lint", None, step_lint)]
+    plan += preset_steps("release")
+    if not options.quick:
+        plan.append(("clang-tidy", "build", step_tidy))
+        if not options.no_sanitizers:
+            plan += preset_steps("dev") + preset_steps("tsan")
+    return [entry for entry in plan if not options.only or entry[0] in options.only]
+
+
+def left_out(options):
+    """What this run does not try, each as one line."""
+    if options.quick:
+        return ["--quick: no clang-tidy, no sanitizer builds, no slow tests"]
+    return ["--no-sanitizers: no ASan, UBSan and TSan builds"] if options.no_sanitizers else []
+
+
+def run_step(step, function):
+    """Runs one step to its end and says in one line how it went."""
+    step.log_path.unlink(missing_ok=True)
+    print(f"{step.name:<24}", end="", flush=True)
+    started = time.monotonic()
+    try:
+        function(step)
+        trouble = ""
+    except (StepFailed, OSError) as failure:
+        trouble = f"{failure}; "
+        step.outcome.failed += 1
+    outcome = step.outcome
+    text = f"{trouble}{outcome.passed} passed" if outcome.passed or trouble else "done"
+    if outcome.failed:
+        text += f", {outcome.failed} FAILED"
+    if outcome.skipped:
+        text += f", {len(outcome.skipped)} skipped"
+    print(f"{text}  ({time.monotonic() - started:.0f} s)", flush=True)
+    if outcome.failed:
+        lines = step.log_path.read_text(errors="replace").splitlines() \
+            if step.log_path.exists() else []
+        print(f"---- the end of {step.log_path.relative_to(ROOT)} " + "-" * 20)
+        print("\n".join(lines[-LAST_LINES:]))
+        print("-" * 60, flush=True)
+    return not trouble
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        prog="tests/run", description="Builds netd and runs all of its tests.",
+        epilog="Logs of the steps are in build/test-log/.")
+    parser.add_argument("--quick", action="store_true",
+                        help="release build only: no sanitizers, no clang-tidy, no slow tests")
+    parser.add_argument("--no-sanitizers", action="store_true",
+                        help="leave out the ASan+UBSan and TSan builds")
+    parser.add_argument("--no-install", action="store_true",
+                        help="do not look for missing packages")
+    parser.add_argument("--only", action="append", metavar="STEP",
+                        help="run only this step (may be given again; names by --list)")
+    parser.add_argument("--list", action="store_true", help="name the steps and stop")
+    options = parser.parse_args()
+    known = [name for name, _, _ in steps(argparse.Namespace(quick=False, no_sanitizers=False,
+                                                          only=None))]
+    if options.list:
+        print("\n".join(known))
+        sys.exit(0)
+    for name in options.only or ():
+        if name not in known:
+            parser.error(f"no step {name!r}; there are: {', '.join(known)}")
+    return options
+
+
+def main():
+    options = arguments()
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    LOGS.mkdir(parents=True, exist_ok=True)
+    total = Outcome()
+    started = time.monotonic()
+    broken = set()
+    for name, needs, function in steps(options):
+        if needs in broken:
+            total.skipped.append(f"{name}: the step it needs, {needs!r}, failed")
+            continue
+        step = Step(name)
+        if not run_step(step, function):
+            broken.add(name)
+        total.add(step.outcome)
+    total.skipped += left_out(options)
+    for reason in total.skipped:
+        print(f"SKIPPED: {reason}")
+    print(f"{total.passed} passed, {total.failed} failed, {len(total.skipped)} skipped"
+          f" in {(time.monotonic() - started) / 60:.1f} min")
+    return 1 if total.failed or total.passed == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
