@@ -107,6 +107,8 @@ class Connection final : public DeferredDeletable {
   [[nodiscard]] int fd() const { return stream_.fd(); }
   /// Neither closed nor closing: writes reach the peer.
   [[nodiscard]] bool is_open() const { return state_ == State::open; }
+  /// Everything is sent and FIN too; only the peer's end is waited for.
+  [[nodiscard]] bool is_lingering() const { return state_ == State::lingering; }
   [[nodiscard]] bool peer_has_ended() const { return peer_ended_; }
   /// errno of a connection that could not be made or that broke, else 0.
   [[nodiscard]] int error() const { return error_; }

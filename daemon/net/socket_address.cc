@@ -61,6 +61,13 @@ std::optional<IpBytes> SocketAddress::ip() const {
   return std::nullopt;
 }
 
+SocketAddress SocketAddress::with_port(std::uint16_t port) const {
+  SocketAddress other = *this;
+  if (store_.any.sa_family == AF_INET) other.store_.v4.sin_port = htons(port);
+  if (store_.any.sa_family == AF_INET6) other.store_.v6.sin6_port = htons(port);
+  return other;
+}
+
 socklen_t SocketAddress::raw_size() const {
   return store_.any.sa_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
 }

@@ -29,6 +29,7 @@ class SocketAddress {
   [[nodiscard]] std::string ip_text() const;
   [[nodiscard]] std::uint16_t port() const;
   [[nodiscard]] std::optional<IpBytes> ip() const;
+  [[nodiscard]] SocketAddress with_port(std::uint16_t port) const;
 
   /// For bind(2), connect(2) and sendto(2).
   [[nodiscard]] const sockaddr* raw() const { return &store_.any; }

@@ -1,0 +1,342 @@
+#include "daemon/net/listener.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "daemon/base/message_ids.h"
+#include "daemon/base/text.h"
+
+namespace netd {
+
+namespace {
+
+// How many connections one readiness takes in before others get their turn.
+constexpr int kAcceptsPerTurn = 64;
+// A paused listener looks again this often: what it waits for may be freed by another worker.
+constexpr std::chrono::milliseconds kResumeInterval{100};
+// How often one limit is worth an entry in the log.
+constexpr std::chrono::minutes kLimitReportInterval{1};
+
+std::chrono::milliseconds to_ms(Duration duration) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(duration);
+}
+
+bool out_of_resources(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+}  // namespace
+
+/// A connection on its way out, with what its session depends on.
+class Listener::Retired final : public DeferredDeletable {
+ public:
+  explicit Retired(Entry entry) : entry_(std::move(entry)) {}
+
+ private:
+  Entry entry_;
+};
+
+Listener::Listener(IoContext& io, std::shared_ptr<ListenerShared> shared, unsigned worker,
+                   ServedPorts& ports)
+    : io_(io),
+      shared_(std::move(shared)),
+      worker_(worker),
+      ports_(ports),
+      resume_timer_(io.dispatcher, [this] { resume_accepting(); }) {}
+
+Listener::~Listener() {
+  abort_all();
+  if (paused_) shared_->paused_workers.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Listener::set_generation(std::shared_ptr<const ListenerGeneration> generation) {
+  generation_ = std::move(generation);
+}
+
+Result<void> Listener::add_socket(const Endpoint& configured, BoundSocket socket) {
+  if (socket.endpoint.transport == Transport::udp) {
+    auto service = UdpService::create(io_.dispatcher, std::move(socket), *this, counters(), ports_);
+    if (!service) return std::unexpected(service.error());
+    answering_.push_back({configured, std::move(*service)});
+    return {};
+  }
+  auto accepting = std::make_unique<Accepting>();
+  accepting->configured = configured;
+  accepting->socket = std::move(socket.fd);
+  accepting->bound = socket.endpoint;
+  auto watch = ReadWatch::create(io_.dispatcher, accepting->socket.get(),
+                                 [this, raw = accepting.get()] { accept_some(*raw); });
+  if (!watch) return std::unexpected(watch.error());
+  accepting->watch = std::move(*watch);
+  if (paused_ || draining_) accepting->watch->pause();
+  accepting_.push_back(std::move(accepting));
+  return {};
+}
+
+std::vector<BoundSocket> Listener::release_sockets(const Endpoint& configured) {
+  std::vector<BoundSocket> released;
+  for (auto& one : accepting_) {
+    if (one->configured != configured) continue;
+    one->watch.reset();
+    released.push_back({std::move(one->socket), one->bound});
+  }
+  for (auto& one : answering_) {
+    if (one.configured == configured) released.push_back(one.service->release_socket());
+  }
+  std::erase_if(accepting_, [&](const auto& one) { return one->configured == configured; });
+  std::erase_if(answering_, [&](const auto& one) { return one.configured == configured; });
+  return released;
+}
+
+void Listener::close_sockets() {
+  accepting_.clear();
+  answering_.clear();
+}
+
+// ---- Accepting.
+
+void Listener::accept_some(Accepting& accepting) {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    if (!accept_one(accepting)) return;
+  }
+}
+
+bool Listener::accept_one(Accepting& accepting) {
+  // The places are taken first: a connection that has none waits in the kernel's queue.
+  if (!shared_->connections.take()) {
+    pause_accepting("max_connections");
+    return false;
+  }
+  if (!shared_->total.take()) {
+    shared_->connections.give_back();
+    pause_accepting("max_connections of [netd]");
+    return false;
+  }
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  auto* address = reinterpret_cast<sockaddr*>(&storage);
+  UniqueFd socket(::accept4(accepting.socket.get(), address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (!socket) {
+    const int error = errno;
+    shared_->connections.give_back();
+    shared_->total.give_back();
+    if (out_of_resources(error)) {
+      pause_accepting(error == EMFILE || error == ENFILE ? "file descriptors" : "memory");
+      return false;
+    }
+    // The peer of a connection that was waiting may be gone already: the next one may not.
+    return error == ECONNABORTED || error == EINTR || error == EPROTO || error == EPERM;
+  }
+  const SocketAddress peer =
+      storage.ss_family == AF_UNIX ? unix_peer_of(socket.get()) : SocketAddress(address, size);
+  admit(std::move(socket), peer);
+  return true;
+}
+
+void Listener::admit(UniqueFd socket, const SocketAddress& peer) {
+  counters().accepted.add(1);
+  if (!allows(peer)) {
+    refuse(std::move(socket), peer, "address not allowed");
+    return;
+  }
+  if (const auto ip = peer.ip(); ip && !shared_->per_client.take(*ip)) {
+    refuse(std::move(socket), peer, "max_connections_per_client");
+    return;
+  }
+  auto connection = std::make_unique<Connection>(io_, *this, counters(), std::move(socket), peer);
+  Connection& started = *connection;
+  started.owner_slot = connections_.size();
+  counters().active.add(1);
+  log_open(started);
+  auto session = generation_->stream->open(started);
+  connections_.push_back({generation_, std::move(connection)});
+  started.set_idle_timeout(generation_->listener->idle_timeout);
+  started.start(std::move(session));
+}
+
+void Listener::refuse(UniqueFd socket, const SocketAddress& peer, std::string_view why) {
+  counters().refused.add(1);
+  shared_->connections.give_back();
+  shared_->total.give_back();
+  Stream(std::move(socket)).reset();
+  if (!log_enabled(LogLevel::info)) return;
+  const std::string client = peer.text();
+  LogEntry(LogLevel::info, "connection_refused")
+      .listener(shared_->name)
+      .protocol(shared_->protocol)
+      .client(client)
+      .send(shared_->name + ": " + client + " refused: " + std::string(why));
+}
+
+bool Listener::allows(const SocketAddress& peer) const {
+  const config::ListenerSettings& settings = *generation_->listener;
+  if (settings.allow.empty() && settings.deny.empty()) return true;
+  const auto ip = peer.ip();
+  if (!ip) return true;  // who may use a unix socket is said by its mode
+  const auto matches = [&](const IpNetwork& network) { return network.contains(*ip); };
+  if (std::ranges::any_of(settings.deny, matches)) return false;
+  return settings.allow.empty() || std::ranges::any_of(settings.allow, matches);
+}
+
+void Listener::pause_accepting(std::string_view why) {
+  if (!paused_) {
+    paused_ = true;
+    shared_->paused_workers.fetch_add(1, std::memory_order_relaxed);
+    for (auto& one : accepting_) one->watch->pause();
+  }
+  resume_timer_.arm(kResumeInterval);
+  report_limit(why);
+}
+
+void Listener::resume_accepting() {
+  if (!paused_) return;
+  paused_ = false;
+  resume_timer_.cancel();
+  shared_->paused_workers.fetch_sub(1, std::memory_order_relaxed);
+  if (draining_) return;
+  for (auto& one : accepting_) one->watch->resume();
+}
+
+void Listener::report_limit(std::string_view why) {
+  const Monotonic::rep now = io_.dispatcher.now().time_since_epoch().count();
+  Monotonic::rep last = shared_->last_limit_report.load(std::memory_order_relaxed);
+  if (last != 0 && now - last < Duration(kLimitReportInterval).count()) return;
+  if (!shared_->last_limit_report.compare_exchange_strong(last, now)) return;
+  LogEntry(LogLevel::warning, "limit_reached")
+      .listener(shared_->name)
+      .protocol(shared_->protocol)
+      .message_id(message_id::kLimitReached)
+      .field("NETD_LIMIT", why)
+      .send(shared_->name + ": limit reached: " + std::string(why) +
+            "; new connections wait until others close");
+}
+
+// ---- Connections.
+
+void Listener::on_connection_closed(Connection& connection) noexcept {
+  const std::size_t slot = connection.owner_slot;
+  Entry entry = std::move(connections_[slot]);
+  if (slot + 1 != connections_.size()) {
+    connections_[slot] = std::move(connections_.back());
+    connections_[slot].connection->owner_slot = slot;
+  }
+  connections_.pop_back();
+  counters().active.sub(1);
+  release_limits(connection.peer());
+  log_close(connection, *entry.generation);
+  io_.dispatcher.defer(std::make_unique<Retired>(std::move(entry)));
+  resume_accepting();
+}
+
+void Listener::release_limits(const SocketAddress& peer) {
+  shared_->connections.give_back();
+  shared_->total.give_back();
+  if (const auto ip = peer.ip()) shared_->per_client.give_back(*ip);
+}
+
+void Listener::drain() {
+  if (!draining_) {
+    draining_ = true;
+    for (auto& one : accepting_) {
+      one->watch->pause();
+      // A TCP socket stops listening but keeps its address, and can listen again: clients are
+      // refused at once instead of waiting in a queue that nobody empties.
+      if (one->bound.transport == Transport::tcp) {
+        (void)::shutdown(one->socket.get(), SHUT_RD);
+      }
+    }
+  }
+  shut_down_connections();
+}
+
+void Listener::shut_down_connections() {
+  // What closes lives on until the loop has unwound: the pointers stay good.
+  std::vector<Connection*> open;
+  open.reserve(connections_.size());
+  for (const Entry& entry : connections_) open.push_back(entry.connection.get());
+  for (Connection* connection : open) connection->shut_down();
+}
+
+void Listener::resume() {
+  if (!draining_) return;
+  draining_ = false;
+  for (auto& one : accepting_) {
+    if (one->bound.transport == Transport::tcp) {
+      (void)::listen(one->socket.get(), SOMAXCONN);
+    }
+    if (!paused_) one->watch->resume();
+  }
+}
+
+std::size_t Listener::busy_count() const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      connections_, [](const Entry& entry) { return !entry.connection->is_lingering(); }));
+}
+
+void Listener::abort_all() {
+  while (!connections_.empty()) connections_.back().connection->abort();
+}
+
+std::size_t Listener::disconnect(const std::function<bool(const Connection&)>& matches) {
+  std::vector<Connection*> chosen;
+  for (const Entry& entry : connections_) {
+    if (matches(*entry.connection)) chosen.push_back(entry.connection.get());
+  }
+  for (Connection* connection : chosen) connection->abort(true);
+  return chosen.size();
+}
+
+void Listener::visit(const std::function<void(const Connection&)>& visitor) const {
+  for (const Entry& entry : connections_) visitor(*entry.connection);
+}
+
+// ---- Log.
+
+void Listener::log_open(const Connection& connection) const {
+  if (generation_->listener->access_log != config::AccessLog::journal ||
+      !log_enabled(LogLevel::info)) {
+    return;
+  }
+  const std::string client = connection.peer().text();
+  LogEntry(LogLevel::info, "connection_open")
+      .listener(shared_->name)
+      .protocol(shared_->protocol)
+      .connection(connection.id())
+      .client(client)
+      .send(shared_->name + ": " + client + " connected");
+}
+
+void Listener::log_close(const Connection& connection, const ListenerGeneration& generation) const {
+  const auto where = generation.listener->access_log;
+  if (where == config::AccessLog::off ||
+      (where == config::AccessLog::journal && !log_enabled(LogLevel::info))) {
+    return;
+  }
+  const std::string client = connection.peer().text();
+  const auto lasted = to_ms(io_.dispatcher.now() - connection.opened_at());
+  std::string message = client + " closed after " + format_duration(lasted) + ", " +
+                        std::to_string(connection.bytes_in()) + " bytes in, " +
+                        std::to_string(connection.bytes_out()) + " out";
+  if (connection.error() != 0) message = system_error(message, connection.error()).what();
+  if (where == config::AccessLog::file) {
+    if (generation.access_log) {
+      generation.access_log->write(format_rfc3339(io_.dispatcher.clock().wall()) + " " +
+                                   shared_->name + " " + message);
+    }
+    return;
+  }
+  LogEntry(LogLevel::info, "connection_close")
+      .listener(shared_->name)
+      .protocol(shared_->protocol)
+      .connection(connection.id())
+      .client(client)
+      .bytes(connection.bytes_in(), connection.bytes_out())
+      .duration(lasted)
+      .send(shared_->name + ": " + message);
+}
+
+}  // namespace netd

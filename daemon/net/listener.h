@@ -1,0 +1,154 @@
+// One configured listener in one worker: accepts, applies limits and access lists, owns the
+// connections.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/base/endpoint.h"
+#include "daemon/base/log.h"
+#include "daemon/config/settings.h"
+#include "daemon/event/read_watch.h"
+#include "daemon/event/timer.h"
+#include "daemon/net/connection.h"
+#include "daemon/net/counters.h"
+#include "daemon/net/io_context.h"
+#include "daemon/net/limits.h"
+#include "daemon/net/session.h"
+#include "daemon/net/socket.h"
+#include "daemon/net/udp_service.h"
+
+namespace netd {
+
+/// What the workers' listeners of one name share, over all generations of the configuration.
+/// Everything in it may be used from any thread.
+struct ListenerShared {
+  ListenerShared(std::string listener_name, std::string protocol_name, unsigned workers,
+                 SharedLimit& all_connections)
+      : name(std::move(listener_name)),
+        protocol(std::move(protocol_name)),
+        counters(workers),
+        total(all_connections) {}
+
+  const std::string name;
+  const std::string protocol;
+  std::vector<TrafficCounters> counters;  ///< one a worker
+  SharedLimit connections{0};
+  PerClientLimit per_client{0};
+  SharedLimit& total;  ///< over all listeners; the server's
+  std::atomic<unsigned> paused_workers{0};
+  /// When somebody was last told of a limit that was reached, in steady_clock ticks.
+  std::atomic<Monotonic::rep> last_limit_report{0};
+};
+
+/// One generation of a listener's settings, with what was made from it for one worker.
+struct ListenerGeneration {
+  // shared_ptr: every connection keeps the generation that it was opened under alive.
+  std::shared_ptr<const config::Settings> settings;  ///< owns `listener`
+  const config::ListenerSettings* listener = nullptr;
+  std::unique_ptr<StreamProtocol> stream;      ///< null: not a stream protocol
+  std::unique_ptr<DatagramProtocol> datagram;  ///< null: no UDP
+  std::shared_ptr<AccessLogFile> access_log;   ///< null unless access_log is a file
+};
+
+/// What a listener's connection looks like to `netctl connections`.
+struct ConnectionSnapshot {
+  std::uint64_t id = 0;
+  std::string client;
+  std::string local;
+  Duration age{};
+  Duration idle{};
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+};
+
+/// Lives in its worker's thread.
+class Listener final : public ConnectionOwner, private DatagramPolicy {
+ public:
+  /// `io` must outlive the listener. `worker` is its index into ListenerShared::counters. `ports`
+  /// are the UDP ports that netd itself serves.
+  Listener(IoContext& io, std::shared_ptr<ListenerShared> shared, unsigned worker,
+           ServedPorts& ports);
+  ~Listener() override;
+
+  /// Takes the new settings into use for what is accepted from now on.
+  void set_generation(std::shared_ptr<const ListenerGeneration> generation);
+  /// `configured` is the `listen =` value that the socket belongs to.
+  [[nodiscard]] Result<void> add_socket(const Endpoint& configured, BoundSocket socket);
+  /// Takes back the sockets of one `listen =` value, still open; their connections stay.
+  [[nodiscard]] std::vector<BoundSocket> release_sockets(const Endpoint& configured);
+  /// Closes all of them; the connections stay.
+  void close_sockets();
+
+  /// No more connections; those that are idle close, the others may finish. `resume` takes it back.
+  void drain();
+  void resume();
+
+  /// Asks every connection to finish (Session::on_shutdown).
+  void shut_down_connections();
+  /// Closes all connections now.
+  void abort_all();
+  [[nodiscard]] std::size_t connection_count() const { return connections_.size(); }
+  /// Connections that still have something to say; one that only waits for its peer's FIN has not.
+  [[nodiscard]] std::size_t busy_count() const;
+
+  /// Aborts those that `matches` says yes to, and returns how many.
+  std::size_t disconnect(const std::function<bool(const Connection&)>& matches);
+  void visit(const std::function<void(const Connection&)>& visitor) const;
+
+  [[nodiscard]] const std::string& name() const { return shared_->name; }
+  [[nodiscard]] const ListenerShared& shared() const { return *shared_; }
+  [[nodiscard]] bool draining() const { return draining_; }
+
+ private:
+  struct Accepting {
+    Endpoint configured;
+    Endpoint bound;
+    UniqueFd socket;
+    std::unique_ptr<ReadWatch> watch;  // depends on: socket
+  };
+  struct Answering {
+    Endpoint configured;
+    std::unique_ptr<UdpService> service;
+  };
+  struct Entry {
+    std::shared_ptr<const ListenerGeneration> generation;
+    std::unique_ptr<Connection> connection;  // its session depends on: generation
+  };
+  class Retired;
+
+  void on_connection_closed(Connection& connection) noexcept override;
+  void accept_some(Accepting& accepting);
+  /// False when accepting has to pause.
+  bool accept_one(Accepting& accepting);
+  void admit(UniqueFd socket, const SocketAddress& peer);
+  void refuse(UniqueFd socket, const SocketAddress& peer, std::string_view why);
+  [[nodiscard]] bool allows(const SocketAddress& peer) const override;
+  [[nodiscard]] DatagramProtocol* protocol() const override { return generation_->datagram.get(); }
+  void pause_accepting(std::string_view why);
+  void resume_accepting();
+  void report_limit(std::string_view why);
+  void log_open(const Connection& connection) const;
+  void log_close(const Connection& connection, const ListenerGeneration& generation) const;
+  void release_limits(const SocketAddress& peer);
+  [[nodiscard]] TrafficCounters& counters() { return shared_->counters[worker_]; }
+
+  IoContext& io_;
+  // shared_ptr: the workers' listeners and the control plane hold it, and may end in any order.
+  std::shared_ptr<ListenerShared> shared_;
+  unsigned worker_;
+  ServedPorts& ports_;
+  std::shared_ptr<const ListenerGeneration> generation_;
+  std::vector<std::unique_ptr<Accepting>> accepting_;
+  std::vector<Answering> answering_;
+  std::vector<Entry> connections_;  // by Connection::owner_slot
+  Timer resume_timer_;
+  bool paused_ = false;
+  bool draining_ = false;
+};
+
+}  // namespace netd
