@@ -27,6 +27,12 @@ struct Environment {
   [[nodiscard]] static Environment system();
 };
 
+/// A file's name, as mistakes give it, and what is in it.
+struct SourceFile {
+  std::string name;
+  std::string text;
+};
+
 // shared_ptr: workers, listeners and sessions of one generation keep its settings alive.
 using LoadResult = std::expected<std::shared_ptr<const Settings>, std::vector<Mistake>>;
 
@@ -34,6 +40,11 @@ using LoadResult = std::expected<std::shared_ptr<const Settings>, std::vector<Mi
 /// their names. Changes nothing on the system. At most kMaxMistakes are listed.
 [[nodiscard]] LoadResult load(const std::string& path, std::span<const ProtocolSchema> protocols,
                               const Environment& environment);
+
+/// The same for files that are in memory; the first is the main one.
+[[nodiscard]] LoadResult load_sources(std::span<const SourceFile> sources,
+                                      std::span<const ProtocolSchema> protocols,
+                                      const Environment& environment);
 
 inline constexpr std::size_t kMaxFileSize = std::size_t{1} << 20;
 inline constexpr std::size_t kMaxFiles = 256;

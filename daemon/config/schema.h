@@ -33,9 +33,9 @@ struct SettingRow {
   std::string_view key;
   ValueKind kind = ValueKind::text;
   /// As it would be written; empty: none. It must pass the row's own checks.
-  std::string_view default_value;
+  std::string_view default_value = {};
   /// One line for people: netd.conf(5) and `netd --print-config` show it.
-  std::string_view help;
+  std::string_view help = {};
   bool list = false;       ///< may be given more than once
   bool required = false;   ///< must be given
   bool reloadable = true;  ///< takes effect by a reload; else only by a restart
@@ -133,7 +133,7 @@ struct ProtocolSchema {
   std::string_view name;
   /// Keys of a [listener] section beyond the common ones. A row with the key of a common one takes
   /// its place (another default, another range).
-  std::span<const SettingRow> rows;
+  std::span<const SettingRow> rows = {};
   /// Finds what single rows cannot. Called when all values of the section have been read; values
   /// that were refused are replaced by their defaults. Not called when a required key is missing or
   /// bad. May be null.

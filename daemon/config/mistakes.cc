@@ -1,0 +1,67 @@
+#include "daemon/config/mistakes.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "daemon/base/text.h"
+#include "daemon/config/loader.h"
+
+namespace netd::config {
+
+void MistakeList::add(Mistake mistake) {
+  if (!full()) mistakes_.push_back(std::move(mistake));
+}
+
+void MistakeList::add(std::string_view file, unsigned line, std::string message) {
+  add({std::string(file), line, std::move(message)});
+}
+
+bool MistakeList::full() const { return mistakes_.size() >= kMaxMistakes; }
+
+std::vector<Mistake> MistakeList::sorted(const std::vector<std::string>& files) && {
+  const auto place = [&](const Mistake& mistake) {
+    return std::tuple(std::ranges::find(files, mistake.file) - files.begin(), mistake.line);
+  };
+  std::ranges::stable_sort(mistakes_, {}, place);
+  if (full()) {
+    mistakes_.push_back({mistakes_.back().file, mistakes_.back().line,
+                         std::to_string(kMaxMistakes) + " mistakes, further ones are not listed"});
+  }
+  return std::move(mistakes_);
+}
+
+std::string_view nearest(std::string_view word, const std::vector<std::string_view>& known) {
+  // One slip in three characters: more would be guessing.
+  const std::size_t tolerance = std::max<std::size_t>(1, word.size() / 3);
+  std::string_view best;
+  std::size_t best_distance = tolerance + 1;
+  const std::string lower = to_ascii_lower(word);
+  for (const std::string_view candidate : known) {
+    if (candidate.size() > word.size() + tolerance || word.size() > candidate.size() + tolerance) {
+      continue;
+    }
+    const std::size_t distance = edit_distance(lower, candidate);
+    if (distance < best_distance) {
+      best = candidate;
+      best_distance = distance;
+    }
+  }
+  return best;
+}
+
+std::string found(std::string_view text) {
+  if (text.empty()) return "found nothing";
+  return "found \"" + printable(text, 100) + "\"";
+}
+
+std::string join_or(const std::vector<std::string_view>& words) {
+  std::string out;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) out += i + 1 == words.size() ? " or " : ", ";
+    out += words[i];
+  }
+  return out;
+}
+
+}  // namespace netd::config
