@@ -94,11 +94,9 @@ std::vector<SourceFile> read_sources(const std::string& path, MistakeList& mista
   std::vector<SourceFile> sources;
   for (const std::string& name : names) {
     auto text = read_file(name);
-    if (!text) {
-      mistakes.add(name, 0, text.error().what());
-      continue;
-    }
-    sources.push_back({name, std::move(*text)});
+    if (!text) mistakes.add(name, 0, text.error().what());
+    // One that cannot be read keeps its place, for the order of the report.
+    sources.push_back({name, text ? std::move(*text) : std::string()});
   }
   return sources;
 }

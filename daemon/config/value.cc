@@ -105,7 +105,7 @@ Result<void> check_value(const SettingRow& row, std::string_view text) {
 std::string expectation(const SettingRow& row) {
   switch (row.kind) {
     case ValueKind::text:
-      return "a value";
+      return row.help.empty() ? "a value" : "a value: " + std::string(row.help);
     case ValueKind::integer:
       return "a number" + range(row);
     case ValueKind::boolean:
