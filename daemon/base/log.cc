@@ -124,6 +124,27 @@ class JournalSink final : public spdlog::sinks::base_sink<std::mutex> {
   }
 };
 
+using Tap = std::function<void(LogLevel, WallTime, std::string_view, std::string_view)>;
+
+// Beside the log and not in it: a tap may be set before the log starts, and stays over a restart.
+std::mutex tap_mutex;  // guards the_tap, also while it runs
+Tap the_tap;
+std::atomic<bool> tapped{false};
+
+/// Stands beside the sink that writes.
+class TapSink final : public spdlog::sinks::base_sink<std::mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& entry) override {
+    if (!tapped.load(std::memory_order_relaxed)) return;
+    const std::lock_guard lock(tap_mutex);
+    if (!the_tap) return;
+    const Parts parts = split_payload(entry.payload);
+    the_tap(own_level(entry.level), std::chrono::time_point_cast<WallTime::duration>(entry.time),
+            parts.message, parts.fields);
+  }
+  void flush_() override {}
+};
+
 struct Log {
   std::shared_ptr<spdlog::details::thread_pool> traffic_pool;
   std::shared_ptr<spdlog::details::thread_pool> operator_pool;
@@ -188,15 +209,22 @@ void log_start(LogTarget target, LogLevel level) {
   using Policy = spdlog::async_overflow_policy;
   log->traffic_pool = std::make_shared<spdlog::details::thread_pool>(kTrafficQueue, 1);
   log->operator_pool = std::make_shared<spdlog::details::thread_pool>(kOperatorQueue, 1);
-  log->traffic = std::make_shared<spdlog::async_logger>("traffic", sink, log->traffic_pool,
-                                                        Policy::overrun_oldest);
-  log->operators =
-      std::make_shared<spdlog::async_logger>("operators", sink, log->operator_pool, Policy::block);
+  const std::array<spdlog::sink_ptr, 2> sinks = {std::make_shared<TapSink>(), sink};
+  log->traffic = std::make_shared<spdlog::async_logger>("traffic", sinks.begin(), sinks.end(),
+                                                        log->traffic_pool, Policy::overrun_oldest);
+  log->operators = std::make_shared<spdlog::async_logger>("operators", sinks.begin(), sinks.end(),
+                                                          log->operator_pool, Policy::block);
   log->traffic->set_level(spdlog::level::trace);
   log->operators->set_level(spdlog::level::trace);
   the_log = std::move(log);
   the_level = level;
   started = true;
+}
+
+void set_log_tap(std::function<void(LogLevel, WallTime, std::string_view, std::string_view)> tap) {
+  const std::lock_guard lock(tap_mutex);
+  the_tap = std::move(tap);
+  tapped.store(the_tap != nullptr, std::memory_order_relaxed);
 }
 
 void log_start_capture(LogLevel level, Capture capture) {

@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/base/clock.h"
 #include "daemon/base/error.h"
 
 namespace netd {
@@ -62,6 +63,13 @@ class LogEntry {
   LogLevel level_;
   std::string fields_;  // NAME=VALUE, each with a NUL in front
 };
+
+/// Hands every entry to `tap` as well, in a thread of the log, beside whatever the log writes it
+/// to; null ends that, and when the call returns the old tap is not running any more. `fields`
+/// holds NAME=VALUE strings, each with a NUL in front. The tap must not block and must not log.
+void set_log_tap(
+    std::function<void(LogLevel, WallTime time, std::string_view message, std::string_view fields)>
+        tap);
 
 /// For tests: every entry goes to `capture` in the caller's thread instead of anywhere else, until
 /// log_stop(). `fields` holds NAME=VALUE strings, each with a NUL in front.
