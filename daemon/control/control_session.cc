@@ -1,0 +1,190 @@
+#include "daemon/control/control_session.h"
+
+#include <poll.h>
+
+#include <chrono>
+#include <utility>
+
+#include "daemon/control/vocabulary.h"
+
+namespace netd::control {
+
+namespace {
+
+// While nothing is read, because the client has finished sending or has too much in flight, the
+// loop does not hear of its end: it is looked for this often.
+constexpr std::chrono::seconds kGoneCheck{1};
+
+/// The document with the request's tag as its last member.
+std::string with_tag(std::string document, std::string_view tag) {
+  if (tag.empty()) return document;
+  document.pop_back();
+  document += ",\"tag\":";
+  document += tag;
+  document += '}';
+  return document;
+}
+
+}  // namespace
+
+ControlSession::ControlSession(Connection& connection, const Services& services,
+                               AnswerFlusher& flusher, PeerCredentials peer, Permission permission)
+    : Session(connection),
+      services_(services),
+      flusher_(flusher),
+      peer_(std::move(peer)),
+      permission_(permission),
+      holder_(services.tasks.new_holder()) {}
+
+ControlSession::~ControlSession() = default;
+
+std::size_t ControlSession::on_data(std::string_view input) {
+  reading_ = true;
+  std::size_t consumed = 0;
+  while (!ending_) {
+    if (slots_.size() >= kMaxRequestsInFlight) {
+      connection().pause_reading();
+      connection().set_deadline(kGoneCheck);
+      break;
+    }
+    const auto frame = framer_.next(input.substr(consumed));
+    consumed += frame.consumed;
+    using Verdict = RequestFramer::Verdict;
+    if (frame.verdict == Verdict::incomplete) break;
+    if (frame.verdict == Verdict::object) {
+      handle(frame.text);
+    } else if (frame.verdict == Verdict::not_object) {
+      open_slot().error(code::kInvalidRequest, "a request is a JSON object");
+    } else if (frame.verdict == Verdict::number) {
+      end_with(code::kInvalidRequest, "a request is a JSON object");
+    } else if (frame.verdict == Verdict::too_large) {
+      end_with(code::kTooLarge, "a request has at most 1 MiB");
+    } else if (frame.verdict == Verdict::too_deep) {
+      end_with(code::kTooLarge, "a request is nested at most 512 deep");
+    } else {
+      end_with(code::kInvalidJson, "Invalid JSON");
+    }
+    write_ready();
+  }
+  reading_ = false;
+  close_when_answered();
+  return ending_ ? input.size() : consumed;
+}
+
+Answer ControlSession::open_slot() {
+  slots_.emplace_back();
+  return {*this, lifetime_.watch(), first_slot_ + slots_.size() - 1};
+}
+
+void ControlSession::handle(std::string_view object) {
+  const Answer answer = open_slot();
+  const auto members = JsonMembers::parse(object);
+  if (!members) {
+    answer.error(code::kInvalidRequest, members.error().what());
+    return;
+  }
+  if (const auto tag = members->find_any("tag")) slots_.back().tag = compact_json(*tag);
+  run_request({services_, *members, *this, answer});
+}
+
+void ControlSession::end_with(std::string_view code, std::string_view message) {
+  open_slot().error(code, message);
+  ending_ = true;
+}
+
+void ControlSession::on_answer(std::uint64_t slot, std::string document) {
+  if (slot < first_slot_ || slot - first_slot_ >= slots_.size()) return;
+  Slot& place = slots_[slot - first_slot_];
+  place.document = with_tag(std::move(document), place.tag);
+  if (reading_ || flush_marked_ || slot != first_slot_) return;
+  flush_marked_ = true;
+  flusher_.flush_soon(*this);
+}
+
+void ControlSession::flush() {
+  flush_marked_ = false;
+  const bool was_full = slots_.size() >= kMaxRequestsInFlight;
+  write_ready();
+  if (was_full && slots_.size() < kMaxRequestsInFlight) connection().resume_reading();
+  close_when_answered();
+}
+
+void ControlSession::write_ready() {
+  std::string lines;
+  while (!slots_.empty() && slots_.front().document) {
+    lines += *slots_.front().document;
+    lines += '\n';
+    slots_.pop_front();
+    ++first_slot_;
+  }
+  if (!lines.empty()) connection().write(lines);
+}
+
+void ControlSession::close_when_answered() {
+  if (ending_ && slots_.empty() && !services_.events.is_subscribed(*this)) connection().close();
+}
+
+void ControlSession::on_end() {
+  if (framer_.in_text()) {
+    end_with(code::kInvalidJson, "Invalid JSON");
+    write_ready();
+  }
+  ending_ = true;
+  if (peer_is_gone()) {
+    connection().abort();
+    return;
+  }
+  close_when_answered();
+  if (connection().is_open()) connection().set_deadline(kGoneCheck);
+}
+
+void ControlSession::on_timeout(Timeout) {
+  if (peer_is_gone()) {
+    connection().abort();
+  } else if (ending_ || slots_.size() >= kMaxRequestsInFlight) {
+    connection().set_deadline(kGoneCheck);
+  }
+}
+
+void ControlSession::on_shutdown() {
+  ending_ = true;
+  services_.events.unsubscribe(*this);
+  // What waits for a task or a commit is not worth holding up the end: parked consumers are let go,
+  // and a client without an answer asks again.
+  services_.tasks.release(holder_);
+  for (auto& slot : slots_) {
+    if (slot.document) continue;
+    slot.document = with_tag(error_document(code::kStopping, "netd is stopping"), slot.tag);
+  }
+  write_ready();
+  close_when_answered();
+}
+
+void ControlSession::on_closed() noexcept {
+  lifetime_ = Lifetime();
+  services_.events.unsubscribe(*this);
+  services_.tasks.release(holder_);
+}
+
+bool ControlSession::peer_is_gone() const {
+  pollfd state{connection().fd(), 0, 0};
+  return ::poll(&state, 1, 0) == 1 && (state.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+/// In on_data() the client has just spoken. Later he may have gone, and the loop not know it yet.
+bool ControlSession::reachable() const {
+  return connection().is_open() && (reading_ || !peer_is_gone());
+}
+
+std::string ControlSession::who() const {
+  return "uid=" + std::to_string(peer_.uid) + ",pid=" + std::to_string(peer_.pid);
+}
+
+bool ControlSession::on_event(const Event& event) {
+  if (connection().backlogged()) return false;
+  write_ready();  // the answer to `subscribe` goes before its first event
+  connection().write(event.line + "\n");
+  return true;
+}
+
+}  // namespace netd::control
