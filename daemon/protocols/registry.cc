@@ -1,0 +1,27 @@
+#include <algorithm>
+#include <array>
+
+#include "daemon/protocols/basic/basic.h"
+#include "daemon/protocols/echo/echo.h"
+#include "daemon/protocols/protocol.h"
+
+namespace netd {
+
+namespace {
+
+// In alphabetical order: people see it.
+constexpr std::array kProtocols = {
+    &kChargenProtocol, &kDaytimeProtocol, &kDiscardProtocol,
+    &kEchoProtocol,    &kGreetProtocol,   &kTimeProtocol,
+};
+
+}  // namespace
+
+std::span<const Protocol* const> protocols() { return kProtocols; }
+
+const Protocol* find_protocol(std::string_view name) {
+  const auto found = std::ranges::find(kProtocols, name, &Protocol::name);
+  return found == kProtocols.end() ? nullptr : *found;
+}
+
+}  // namespace netd
