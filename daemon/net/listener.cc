@@ -92,6 +92,16 @@ std::vector<BoundSocket> Listener::release_sockets(const Endpoint& configured) {
   return released;
 }
 
+std::vector<Endpoint> Listener::configured_addresses() const {
+  std::vector<Endpoint> addresses;
+  const auto add = [&](const Endpoint& one) {
+    if (std::ranges::find(addresses, one) == addresses.end()) addresses.push_back(one);
+  };
+  for (const auto& one : accepting_) add(one->configured);
+  for (const auto& one : answering_) add(one.configured);
+  return addresses;
+}
+
 void Listener::close_sockets() {
   accepting_.clear();
   answering_.clear();

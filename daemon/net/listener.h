@@ -81,6 +81,8 @@ class Listener final : public ConnectionOwner, private DatagramPolicy {
   [[nodiscard]] Result<void> add_socket(const Endpoint& configured, BoundSocket socket);
   /// Takes back the sockets of one `listen =` value, still open; their connections stay.
   [[nodiscard]] std::vector<BoundSocket> release_sockets(const Endpoint& configured);
+  /// The `listen =` values that it has sockets for, each once.
+  [[nodiscard]] std::vector<Endpoint> configured_addresses() const;
   /// Closes all of them; the connections stay.
   void close_sockets();
 

@@ -65,17 +65,16 @@ Result<std::vector<SocketAddress>> addresses_of(const Endpoint& endpoint) {
   return addresses;
 }
 
-/// How a socket shares its address with those of our other workers.
-enum class Share : std::uint8_t { alone, first, another };
-
-Result<BoundSocket> bind_ip(const SocketAddress& address, const Endpoint& endpoint, Share share) {
+/// With `beside_ours` the address may be one that a socket of ours has already.
+Result<BoundSocket> bind_ip(const SocketAddress& address, const Endpoint& endpoint,
+                            bool beside_ours) {
   const int type = endpoint.transport == Transport::udp ? SOCK_DGRAM : SOCK_STREAM;
   const int family = address.raw()->sa_family;
   BoundSocket bound{UniqueFd(::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)), endpoint};
   const int fd = bound.fd.get();
   if (!bound.fd) return fail_system("socket", errno);
   if (type == SOCK_STREAM) set_flag(fd, SOL_SOCKET, SO_REUSEADDR);
-  if (share == Share::another) set_flag(fd, SOL_SOCKET, SO_REUSEPORT);
+  if (beside_ours) set_flag(fd, SOL_SOCKET, SO_REUSEPORT);
   if (family == AF_INET6) {
     const int only_v6 = endpoint.host == "*" ? 0 : 1;
     (void)::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, sizeof only_v6);
@@ -84,7 +83,7 @@ Result<BoundSocket> bind_ip(const SocketAddress& address, const Endpoint& endpoi
   if (type == SOCK_STREAM) set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
   if (::bind(fd, address.raw(), address.raw_size()) != 0) return fail_system("bind", errno);
   // The first one shares only after it has the address: else a second netd would be let in, too.
-  if (share == Share::first) set_flag(fd, SOL_SOCKET, SO_REUSEPORT);
+  if (!beside_ours) set_flag(fd, SOL_SOCKET, SO_REUSEPORT);
   if (type == SOCK_STREAM && ::listen(fd, SOMAXCONN) != 0) return fail_system("listen", errno);
   auto local = describe_socket(fd);
   if (!local) return std::unexpected(local.error());
@@ -142,7 +141,7 @@ Result<BoundSocket> bind_unix(const Endpoint& endpoint, const UnixSocketMode& mo
 }  // namespace
 
 Result<std::vector<std::vector<BoundSocket>>> open_sockets(const Endpoint& endpoint,
-                                                           unsigned copies,
+                                                           unsigned copies, bool beside_ours,
                                                            const UnixSocketMode& unix_mode) {
   const std::string doing = "listen " + endpoint.text();
   std::vector<std::vector<BoundSocket>> groups;
@@ -159,8 +158,7 @@ Result<std::vector<std::vector<BoundSocket>>> open_sockets(const Endpoint& endpo
     std::vector<BoundSocket> group;
     SocketAddress target = address;
     for (unsigned copy = 0; copy < copies; ++copy) {
-      const Share share = copies == 1 ? Share::alone : copy == 0 ? Share::first : Share::another;
-      auto bound = bind_ip(target, endpoint, share);
+      auto bound = bind_ip(target, endpoint, beside_ours || copy > 0);
       if (!bound) return std::unexpected(bound.error().within(doing));
       target = target.with_port(bound->endpoint.port);
       group.push_back(std::move(*bound));

@@ -28,13 +28,14 @@ struct UnixSocketMode {
 /// Sockets for one `listen =` value, bound and (but for UDP) listening, non-blocking. Several when
 /// the host is a name with several addresses; `*` is one socket for IPv6 and IPv4 alike.
 /// `copies` sockets on each address share it with SO_REUSEPORT, so that each worker has its own; a
-/// unix socket is opened once whatever `copies` says.
+/// unix socket is opened once whatever `copies` says. `beside_ours`: sockets of this process may
+/// hold the port already; otherwise an address that any process holds is an error.
 ///
 /// A name is looked up with getaddrinfo(3), which blocks: for the main thread, at start and reload.
 /// A unix socket that a dead process left behind is replaced; a living one, and a file that is no
 /// socket, are errors and left alone.
 [[nodiscard]] Result<std::vector<std::vector<BoundSocket>>> open_sockets(
-    const Endpoint& endpoint, unsigned copies, const UnixSocketMode& unix_mode);
+    const Endpoint& endpoint, unsigned copies, bool beside_ours, const UnixSocketMode& unix_mode);
 
 /// A non-blocking socket that is connecting to a literal address or a unix path.
 [[nodiscard]] Result<UniqueFd> start_connect(const SocketAddress& address);

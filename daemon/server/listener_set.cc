@@ -1,0 +1,311 @@
+#include "daemon/server/listener_set.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "daemon/net/socket.h"
+
+namespace netd {
+
+namespace {
+
+const ListenerSet::Address* find_address(const ListenerSet::Entry& entry,
+                                         const Endpoint& configured) {
+  const auto found = std::ranges::find(entry.addresses, configured,
+                                       &ListenerSet::Address::configured);
+  return found == entry.addresses.end() ? nullptr : &*found;
+}
+
+/// Where in the files the address stands.
+std::string at_place(const config::ListenerSettings& listener, const Endpoint& configured,
+                     std::string_view message) {
+  for (const config::Value& value : listener.own.list("listen")) {
+    if (value.text == configured.text()) {
+      return config::format(listener.own.mistake("listen", value, message));
+    }
+  }
+  return config::format(listener.own.mistake("listen", message));
+}
+
+}  // namespace
+
+ListenerSet::Prepared::~Prepared() {
+  for (const std::string& path : new_unix_paths) ::unlink(path.c_str());
+}
+
+ListenerSet::ListenerSet(std::vector<std::unique_ptr<Worker>>& workers, DaemonQueries& daemon,
+                         std::vector<InheritedSocket> inherited)
+    : workers_(workers), daemon_(daemon), inherited_(std::move(inherited)) {}
+
+ListenerSet::Entry* ListenerSet::find(std::string_view name) {
+  const auto found =
+      std::ranges::find_if(entries_, [&](const Entry& one) { return one.shared->name == name; });
+  return found == entries_.end() ? nullptr : &*found;
+}
+
+const ListenerSet::Entry* ListenerSet::owner_of(const Endpoint& configured) const {
+  const auto found = std::ranges::find_if(
+      entries_, [&](const Entry& one) { return find_address(one, configured) != nullptr; });
+  return found == entries_.end() ? nullptr : &*found;
+}
+
+/// Whether a socket of ours is bound to this port on some address: `*` and 127.0.0.1 may then
+/// follow one another in a reload, which the kernel allows between sockets that share.
+bool ListenerSet::has_port(const Endpoint& configured) const {
+  for (const Entry& entry : entries_) {
+    for (const Address& address : entry.addresses) {
+      for (const Endpoint& bound : address.bound) {
+        if (bound.transport == configured.transport && bound.port == configured.port) return true;
+      }
+    }
+  }
+  return false;
+}
+
+TrafficTotals ListenerSet::totals(const Entry& entry) {
+  TrafficTotals totals;
+  for (const TrafficCounters& one : entry.shared->counters) totals.add(one);
+  return totals;
+}
+
+// ---- Preparing.
+
+std::expected<ListenerSet::Prepared, std::vector<std::string>> ListenerSet::prepare(
+    const std::shared_ptr<const config::Settings>& settings) {
+  Prepared prepared;
+  prepared.plans.resize(workers_.size());
+  std::vector<std::string> mistakes;
+  for (const config::ListenerSettings& listener : settings->listeners) {
+    if (auto done = prepare_listener(settings, listener, prepared); !done) {
+      mistakes.push_back(done.error().what());
+    }
+  }
+  if (!mistakes.empty()) return std::unexpected(std::move(mistakes));
+  return prepared;
+}
+
+Result<void> ListenerSet::prepare_listener(const std::shared_ptr<const config::Settings>& settings,
+                                           const config::ListenerSettings& listener,
+                                           Prepared& prepared) {
+  const Protocol* protocol = find_protocol(listener.protocol);
+  if (protocol == nullptr) return fail("no protocol " + listener.protocol);  // the loader's check
+  const Entry* before = find(listener.name);
+  if (before != nullptr && before->shared->protocol != listener.protocol) before = nullptr;
+
+  Entry entry;
+  entry.settings = settings;
+  entry.listener = &listener;
+  entry.shared = before != nullptr
+                     ? before->shared
+                     : std::make_shared<ListenerShared>(listener.name, listener.protocol,
+                                                        static_cast<unsigned>(workers_.size()),
+                                                        all_connections_);
+  if (protocol->make_shared_state != nullptr) {
+    auto state = protocol->make_shared_state(*settings, listener,
+                                             before != nullptr ? before->state : nullptr);
+    if (!state) return std::unexpected(state.error().within("listener " + listener.name));
+    entry.state = std::move(*state);
+  }
+  if (listener.access_log == config::AccessLog::file) {
+    const bool same = before != nullptr && before->access_log &&
+                      before->listener->access_log_path == listener.access_log_path;
+    if (same) {
+      entry.access_log = before->access_log;
+    } else if (auto file = AccessLogFile::open(listener.access_log_path)) {
+      entry.access_log = std::move(*file);
+    } else {
+      return std::unexpected(file.error().within("listener " + listener.name));
+    }
+  }
+  prepared.entries.push_back(std::move(entry));
+  if (auto made = make_generations(settings, listener, prepared.entries.back(), prepared); !made) {
+    return made;
+  }
+  for (const Endpoint& configured : listener.listen) {
+    if (auto done = prepare_address(configured, listener, prepared); !done) {
+      return fail(at_place(listener, configured, done.error().what()));
+    }
+  }
+  return {};
+}
+
+Result<void> ListenerSet::make_generations(
+    const std::shared_ptr<const config::Settings>& settings,
+    const config::ListenerSettings& listener, const Entry& entry, Prepared& prepared) {
+  const Protocol* protocol = find_protocol(listener.protocol);
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    auto generation = std::make_shared<ListenerGeneration>();
+    generation->settings = settings;
+    generation->listener = &listener;
+    generation->access_log = entry.access_log;
+    const ProtocolContext context{settings, listener, workers_[i]->io(), daemon_, entry.state};
+    const std::string doing = "listener " + listener.name;
+    if (protocol->make_stream != nullptr) {
+      auto stream = protocol->make_stream(context);
+      if (!stream) return std::unexpected(stream.error().within(doing));
+      generation->stream = std::move(*stream);
+    }
+    if (protocol->make_datagram != nullptr) {
+      auto datagram = protocol->make_datagram(context);
+      if (!datagram) return std::unexpected(datagram.error().within(doing));
+      generation->datagram = std::move(*datagram);
+    }
+    prepared.plans[i].listeners.push_back({entry.shared, std::move(generation), {}});
+  }
+  return {};
+}
+
+Result<void> ListenerSet::prepare_address(const Endpoint& configured,
+                                          const config::ListenerSettings& listener,
+                                          Prepared& prepared) {
+  Entry& entry = prepared.entries.back();
+  if (const Entry* owner = owner_of(configured)) {
+    entry.addresses.push_back(*find_address(*owner, configured));
+    const bool stays = owner->shared == entry.shared;
+    for (auto& plan : prepared.plans) {
+      plan.listeners.back().addresses.push_back(
+          {configured, {}, stays ? "" : owner->shared->name});
+    }
+    return {};
+  }
+  auto address = open_address(configured, listener, prepared);
+  if (!address) return std::unexpected(address.error());
+  entry.addresses.push_back(std::move(*address));
+  return {};
+}
+
+Result<ListenerSet::Address> ListenerSet::open_address(const Endpoint& configured,
+                                                       const config::ListenerSettings& listener,
+                                                       Prepared& prepared) {
+  const auto copies = static_cast<unsigned>(workers_.size());
+  auto groups = configured.transport == Transport::inherited
+                    ? open_inherited(configured, listener)
+                    : open_sockets(configured, copies, has_port(configured),
+                                   UnixSocketMode{listener.socket_mode, std::nullopt});
+  if (!groups) return std::unexpected(groups.error());
+  if (configured.transport == Transport::unix_stream) {
+    prepared.new_unix_paths.push_back(configured.name);
+  }
+  Address address{configured, {}};
+  for (auto& plan : prepared.plans) plan.listeners.back().addresses.push_back({configured, {}, {}});
+  for (std::vector<BoundSocket>& group : *groups) {
+    address.bound.push_back(group.front().endpoint);
+    // A socket that is there once is shared: every worker waits on a descriptor of its own.
+    while (group.size() < copies) {
+      UniqueFd copy(::fcntl(group.front().fd.get(), F_DUPFD_CLOEXEC, 0));
+      if (!copy) return fail_system("listen " + configured.text(), errno);
+      group.push_back({std::move(copy), group.front().endpoint});
+    }
+    for (std::size_t i = 0; i < copies; ++i) {
+      auto& planned = prepared.plans[i].listeners.back().addresses.back();
+      planned.sockets.push_back(std::move(group[i]));
+    }
+  }
+  return address;
+}
+
+Result<std::vector<std::vector<BoundSocket>>> ListenerSet::open_inherited(
+    const Endpoint& configured, const config::ListenerSettings& listener) const {
+  const Protocol& protocol = *find_protocol(listener.protocol);
+  std::vector<std::vector<BoundSocket>> groups;
+  for (const InheritedSocket& socket : inherited_) {
+    if (socket.name != configured.name) continue;
+    UniqueFd copy(::fcntl(socket.fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (!copy) return fail_system("listen " + configured.text(), errno);
+    auto endpoint = describe_socket(copy.get());
+    if (!endpoint) return std::unexpected(endpoint.error().within("listen " + configured.text()));
+    const bool datagram = endpoint->transport == Transport::udp;
+    if (datagram ? protocol.make_datagram == nullptr : protocol.make_stream == nullptr) {
+      return fail("listen " + configured.text() + ": " + std::string(protocol.name) +
+                  " does not run over the kind of socket that was passed");
+    }
+    if (endpoint->transport == Transport::tcp) {
+      const int on = 1;
+      (void)::setsockopt(copy.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
+    groups.emplace_back();
+    groups.back().push_back({std::move(copy), *endpoint});
+  }
+  if (groups.empty()) {
+    return fail("listen " + configured.text() +
+                ": the service manager passed no socket of that name "
+                "(FileDescriptorName= of the socket unit)");
+  }
+  return groups;
+}
+
+// ---- Committing.
+
+void ListenerSet::commit(Prepared prepared, Dispatcher& main, std::function<void()> done) {
+  prepared.new_unix_paths.clear();
+  std::vector<std::string> old_paths;
+  for (const Entry& entry : entries_) {
+    for (const Address& address : entry.addresses) {
+      if (address.configured.transport == Transport::unix_stream) {
+        old_paths.push_back(address.configured.name);
+      }
+    }
+  }
+  std::chrono::milliseconds drain_timeout{};
+  for (Entry& entry : prepared.entries) {
+    const config::ListenerSettings& listener = *entry.listener;
+    entry.shared->connections.set_maximum(listener.max_connections);
+    entry.shared->per_client.set_maximum(listener.max_connections_per_client);
+    drain_timeout = entry.settings->netd.drain_timeout;
+    for (const Address& address : entry.addresses) {
+      if (address.configured.transport != Transport::unix_stream) continue;
+      std::erase(old_paths, address.configured.name);
+      (void)::chmod(address.configured.name.c_str(), listener.socket_mode);
+    }
+  }
+  for (const std::string& path : old_paths) ::unlink(path.c_str());
+  entries_ = std::move(prepared.entries);
+
+  // Counted in the main thread only.
+  auto left = std::make_shared<std::size_t>(workers_.size());
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    Worker* worker = workers_[i].get();
+    // shared_ptr because std::function copies what it holds, and a plan owns sockets.
+    auto plan = std::make_shared<WorkerPlan>(std::move(prepared.plans[i]));
+    worker->dispatcher().post([worker, plan, drain_timeout, &main, left, done] {
+      worker->apply(std::move(*plan), drain_timeout);
+      main.post([left, done] {
+        if (--*left == 0) done();
+      });
+    });
+  }
+}
+
+std::vector<std::string> ListenerSet::unused_inherited() const {
+  std::vector<std::string> unused;
+  for (const InheritedSocket& socket : inherited_) {
+    const bool used = std::ranges::any_of(entries_, [&](const Entry& entry) {
+      return std::ranges::any_of(entry.addresses, [&](const Address& address) {
+        return address.configured.transport == Transport::inherited &&
+               address.configured.name == socket.name;
+      });
+    });
+    if (!used) unused.push_back(socket.name);
+  }
+  return unused;
+}
+
+void ListenerSet::remove_unix_paths() {
+  for (const Entry& entry : entries_) {
+    for (const Address& address : entry.addresses) {
+      if (address.configured.transport == Transport::unix_stream) {
+        ::unlink(address.configured.name.c_str());
+      }
+    }
+  }
+}
+
+}  // namespace netd
