@@ -10,11 +10,13 @@
 
 namespace netd {
 
+/// In the calling thread, and so in every thread that it starts later.
+[[nodiscard]] Result<void> block_signals(const std::vector<int>& numbers);
+
 /// Delivers signals as ordinary callbacks of one dispatcher, through signalfd(2).
 class Signals {
  public:
-  /// Blocks the signals in the calling thread, and so in every thread that it starts later: call it
-  /// before the first thread.
+  /// Blocks the signals; threads that run already must have them blocked, too.
   [[nodiscard]] static Result<std::unique_ptr<Signals>> create(
       Dispatcher& dispatcher, const std::vector<int>& numbers,
       std::function<void(int number)> callback);

@@ -19,8 +19,8 @@ namespace {
 
 const ListenerSet::Address* find_address(const ListenerSet::Entry& entry,
                                          const Endpoint& configured) {
-  const auto found = std::ranges::find(entry.addresses, configured,
-                                       &ListenerSet::Address::configured);
+  const auto found =
+      std::ranges::find(entry.addresses, configured, &ListenerSet::Address::configured);
   return found == entry.addresses.end() ? nullptr : &*found;
 }
 
@@ -103,11 +103,10 @@ Result<void> ListenerSet::prepare_listener(const std::shared_ptr<const config::S
   Entry entry;
   entry.settings = settings;
   entry.listener = &listener;
-  entry.shared = before != nullptr
-                     ? before->shared
-                     : std::make_shared<ListenerShared>(listener.name, listener.protocol,
-                                                        static_cast<unsigned>(workers_.size()),
-                                                        all_connections_);
+  entry.shared = before != nullptr ? before->shared
+                                   : std::make_shared<ListenerShared>(
+                                         listener.name, listener.protocol,
+                                         static_cast<unsigned>(workers_.size()), all_connections_);
   if (protocol->make_shared_state != nullptr) {
     auto state = protocol->make_shared_state(*settings, listener,
                                              before != nullptr ? before->state : nullptr);
@@ -137,9 +136,9 @@ Result<void> ListenerSet::prepare_listener(const std::shared_ptr<const config::S
   return {};
 }
 
-Result<void> ListenerSet::make_generations(
-    const std::shared_ptr<const config::Settings>& settings,
-    const config::ListenerSettings& listener, const Entry& entry, Prepared& prepared) {
+Result<void> ListenerSet::make_generations(const std::shared_ptr<const config::Settings>& settings,
+                                           const config::ListenerSettings& listener,
+                                           const Entry& entry, Prepared& prepared) {
   const Protocol* protocol = find_protocol(listener.protocol);
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     auto generation = std::make_shared<ListenerGeneration>();
@@ -171,8 +170,7 @@ Result<void> ListenerSet::prepare_address(const Endpoint& configured,
     entry.addresses.push_back(*find_address(*owner, configured));
     const bool stays = owner->shared == entry.shared;
     for (auto& plan : prepared.plans) {
-      plan.listeners.back().addresses.push_back(
-          {configured, {}, stays ? "" : owner->shared->name});
+      plan.listeners.back().addresses.push_back({configured, {}, stays ? "" : owner->shared->name});
     }
     return {};
   }

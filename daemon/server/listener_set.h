@@ -46,7 +46,7 @@ class ListenerSet {
    private:
     friend class ListenerSet;
     std::vector<Entry> entries;
-    std::vector<WorkerPlan> plans;             // one a worker
+    std::vector<WorkerPlan> plans;            // one a worker
     std::vector<std::string> new_unix_paths;  // removed again unless committed
   };
 
@@ -76,8 +76,8 @@ class ListenerSet {
                                 const config::ListenerSettings& listener, Prepared& prepared);
   Result<void> prepare_address(const Endpoint& configured, const config::ListenerSettings& listener,
                                Prepared& prepared);
-  Result<Address> open_address(const Endpoint& configured,
-                               const config::ListenerSettings& listener, Prepared& prepared);
+  Result<Address> open_address(const Endpoint& configured, const config::ListenerSettings& listener,
+                               Prepared& prepared);
   Result<std::vector<std::vector<BoundSocket>>> open_inherited(
       const Endpoint& configured, const config::ListenerSettings& listener) const;
   Result<void> make_generations(const std::shared_ptr<const config::Settings>& settings,

@@ -16,9 +16,8 @@ namespace {
 constexpr std::chrono::milliseconds kCheckInterval{20};
 
 const WorkerPlan::ListenerPlan* find_plan(const WorkerPlan& plan, const Listener& listener) {
-  const auto found = std::ranges::find_if(plan.listeners, [&](const auto& one) {
-    return one.shared.get() == &listener.shared();
-  });
+  const auto found = std::ranges::find_if(
+      plan.listeners, [&](const auto& one) { return one.shared.get() == &listener.shared(); });
   return found == plan.listeners.end() ? nullptr : &*found;
 }
 
@@ -83,10 +82,10 @@ void Worker::release_unwanted(const WorkerPlan& plan) {
   for (auto& listener : listeners_) {
     const WorkerPlan::ListenerPlan* wanted = find_plan(plan, *listener);
     for (const Endpoint& configured : listener->configured_addresses()) {
-      const bool stays = wanted != nullptr &&
-                         std::ranges::any_of(wanted->addresses, [&](const auto& address) {
-                           return address.configured == configured && address.moved_from.empty();
-                         });
+      const bool stays =
+          wanted != nullptr && std::ranges::any_of(wanted->addresses, [&](const auto& address) {
+            return address.configured == configured && address.moved_from.empty();
+          });
       if (!stays) moving_.emplace_back(configured, listener->release_sockets(configured));
     }
   }
@@ -132,8 +131,7 @@ void Worker::shut_down(std::function<void()> done) {
 }
 
 bool Worker::busy() const {
-  return std::ranges::any_of(listeners_,
-                             [](const auto& one) { return one->busy_count() != 0; }) ||
+  return std::ranges::any_of(listeners_, [](const auto& one) { return one->busy_count() != 0; }) ||
          std::ranges::any_of(retiring_,
                              [](const auto& one) { return one.listener->busy_count() != 0; });
 }

@@ -14,13 +14,11 @@ class SystemdServiceManager final : public ServiceManager {
     if (::sd_watchdog_enabled(0, &watchdog_usec_) <= 0) watchdog_usec_ = 0;
   }
 
-  void ready(std::string_view status) override {
-    notify("READY=1\nSTATUS=" + std::string(status));
-  }
+  void ready(std::string_view status) override { notify("READY=1\nSTATUS=" + std::string(status)); }
 
   void reloading() override {
-    const auto now = std::chrono::duration_cast<std::chrono::microseconds>(
-        clock_.now().time_since_epoch());
+    const auto now =
+        std::chrono::duration_cast<std::chrono::microseconds>(clock_.now().time_since_epoch());
     notify("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(now.count()) + "\nSTATUS=Reloading");
   }
 

@@ -1,0 +1,420 @@
+#include "daemon/net/connection.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/support/fake_clock.h"
+
+namespace netd {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A session that does what the test says and writes down what happens to it.
+class ScriptedSession final : public Session {
+ public:
+  struct Script {
+    std::function<void(Connection&)> on_open = [](Connection&) {};
+    std::function<std::size_t(Connection&, std::string_view)> on_data =
+        [](Connection&, std::string_view input) { return input.size(); };
+    std::function<void(Connection&)> on_end = [](Connection& c) { c.close(); };
+    std::function<void(Connection&)> on_drained = [](Connection&) {};
+    std::function<void(Connection&, Timeout)> on_timeout = [](Connection& c, Timeout) {
+      c.abort();
+    };
+    std::vector<std::string> events;
+  };
+
+  ScriptedSession(Connection& connection, Script& script) : Session(connection), script_(script) {}
+  void on_open() override {
+    script_.events.emplace_back("open");
+    script_.on_open(connection());
+  }
+  std::size_t on_data(std::string_view input) override {
+    script_.events.push_back("data:" + std::string(input.substr(0, 40)));
+    return script_.on_data(connection(), input);
+  }
+  void on_end() override {
+    script_.events.emplace_back("end");
+    script_.on_end(connection());
+  }
+  void on_drained() override {
+    script_.events.emplace_back("drained");
+    script_.on_drained(connection());
+  }
+  void on_timeout(Timeout which) override {
+    script_.events.emplace_back(which == Timeout::idle ? "idle" : "deadline");
+    script_.on_timeout(connection(), which);
+  }
+  void on_closed() noexcept override { script_.events.emplace_back("closed"); }
+
+ private:
+  Script& script_;
+};
+
+class ConnectionTest : public ::testing::Test, public ConnectionOwner {
+ protected:
+  void SetUp() override {
+    auto made = Dispatcher::create(clock_);
+    ASSERT_TRUE(made);
+    dispatcher_ = std::move(*made);
+    io_ = std::make_unique<IoContext>(*dispatcher_);
+    int ends[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    peer_ = UniqueFd(ends[0]);
+    connection_ = std::make_unique<Connection>(*io_, *this, counters_, UniqueFd(ends[1]),
+                                               SocketAddress::unix_peer(0, 1));
+    raw_ = connection_.get();
+  }
+  void TearDown() override {
+    if (connection_) connection_->abort();
+    dispatcher_->turn(false);
+  }
+  void on_connection_closed(Connection&) noexcept override {
+    closed_ = true;
+    dispatcher_->defer(std::move(connection_));
+  }
+
+  void start() { raw_->start(std::make_unique<ScriptedSession>(*raw_, script_)); }
+  void turn(int times = 5) {
+    for (int i = 0; i < times; ++i) dispatcher_->turn(false);
+  }
+  void send(std::string_view text) {
+    ASSERT_EQ(::send(peer_.get(), text.data(), text.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(text.size()));
+  }
+  /// What has arrived at the peer; "<EOF>" at the end when the connection has ended.
+  std::string received() {
+    std::string all;
+    char buffer[65536];
+    for (;;) {
+      const ssize_t count = ::recv(peer_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+      if (count < 0) return all;
+      if (count == 0) return all + "<EOF>";
+      all.append(buffer, static_cast<std::size_t>(count));
+    }
+  }
+  void fill_kernel_buffer() {
+    script_.on_open = [](Connection& c) {
+      while (!c.backlogged()) c.write_through(std::string(65536, 'x'));
+    };
+  }
+
+  test::FakeClock clock_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+  std::unique_ptr<IoContext> io_;
+  TrafficCounters counters_;
+  UniqueFd peer_;
+  std::unique_ptr<Connection> connection_;
+  Connection* raw_ = nullptr;
+  ScriptedSession::Script script_;
+  bool closed_ = false;
+};
+
+TEST_F(ConnectionTest, OffersWhatArrivesAndSendsWhatIsWritten) {
+  script_.on_data = [](Connection& c, std::string_view input) {
+    c.write("<");
+    c.write(input);
+    c.write(">");
+    return input.size();
+  };
+  start();
+  send("hello");
+  turn();
+  EXPECT_EQ(received(), "<hello>");
+  EXPECT_EQ(raw_->bytes_in(), 5U);
+  EXPECT_EQ(raw_->bytes_out(), 7U);
+  EXPECT_EQ(counters_.bytes_in.get(), 5U);
+  EXPECT_EQ(counters_.bytes_out.get(), 7U);
+}
+
+TEST_F(ConnectionTest, KeepsWhatIsNotConsumedAndOffersItInFrontOfWhatComes) {
+  script_.on_data = [](Connection&, std::string_view input) {
+    const auto end = input.rfind('\n');
+    return end == std::string_view::npos ? 0 : end + 1;
+  };
+  start();
+  send("one\ntw");
+  turn();
+  send("o\nthree\n");
+  turn();
+  const std::vector<std::string> expected = {"open", "data:one\ntw", "data:two\nthree\n"};
+  EXPECT_EQ(script_.events, expected);
+}
+
+TEST_F(ConnectionTest, AnInputThatNobodyConsumesEndsTheConnection) {
+  script_.on_data = [](Connection&, std::string_view) { return 0; };
+  start();
+  const std::string block(65536, 'x');
+  for (std::size_t sent = 0; sent < Connection::kMaxPendingInput + 2 * block.size() && !closed_;) {
+    const ssize_t count = ::send(peer_.get(), block.data(), block.size(), MSG_NOSIGNAL);
+    if (count > 0) sent += static_cast<std::size_t>(count);
+    turn(2);
+  }
+  EXPECT_TRUE(closed_);
+}
+
+TEST_F(ConnectionTest, TheDefaultAtThePeersEndSendsAndCloses) {
+  script_.on_data = [](Connection& c, std::string_view input) {
+    c.write(input);
+    return input.size();
+  };
+  start();
+  send("last");
+  ::shutdown(peer_.get(), SHUT_WR);
+  turn();
+  EXPECT_EQ(received(), "last<EOF>");
+  EXPECT_TRUE(closed_);
+  EXPECT_EQ(script_.events.back(), "closed");
+}
+
+TEST_F(ConnectionTest, ThePeersEndWaitsWhileReadingIsPaused) {
+  script_.on_data = [](Connection& c, std::string_view input) {
+    c.pause_reading();
+    return input.size();
+  };
+  start();
+  send("ask");
+  ::shutdown(peer_.get(), SHUT_WR);
+  turn();
+  EXPECT_EQ(script_.events.back(), "data:ask");
+  raw_->write("answer");
+  raw_->resume_reading();
+  turn();
+  EXPECT_EQ(received(), "answer<EOF>");
+}
+
+TEST_F(ConnectionTest, ResumingOffersWhatWasLeft) {
+  int calls = 0;
+  script_.on_data = [&](Connection& c, std::string_view input) -> std::size_t {
+    if (++calls == 1) {
+      c.pause_reading();
+      return 2;
+    }
+    return input.size();
+  };
+  start();
+  send("abcd");
+  turn();
+  EXPECT_EQ(calls, 1);
+  raw_->resume_reading();
+  EXPECT_EQ(script_.events.back(), "data:cd");
+}
+
+TEST_F(ConnectionTest, ASlowReaderIsNotReadFromUntilItHasDrained) {
+  fill_kernel_buffer();
+  start();
+  EXPECT_TRUE(raw_->backlogged());
+  send("more");
+  turn();
+  EXPECT_EQ(script_.events, std::vector<std::string>{"open"});
+  while (!received().empty()) turn();
+  EXPECT_FALSE(raw_->backlogged());
+  const std::vector<std::string> expected = {"open", "drained", "data:more"};
+  EXPECT_EQ(script_.events, expected);
+}
+
+TEST_F(ConnectionTest, FullDuplexReadsWhileOutputWaits) {
+  fill_kernel_buffer();
+  raw_->set_full_duplex();
+  start();
+  send("more");
+  turn();
+  EXPECT_EQ(script_.events.back(), "data:more");
+}
+
+TEST_F(ConnectionTest, ASessionThatWritesWithoutEndIsCutOff) {
+  script_.on_open = [](Connection& c) {
+    const std::string block(1 << 20, 'x');
+    for (int i = 0; i < 64; ++i) c.write(block);
+  };
+  start();
+  EXPECT_TRUE(closed_);
+}
+
+TEST_F(ConnectionTest, CloseSendsEverythingBeforeTheEnd) {
+  const std::string big(2 << 20, 'y');
+  script_.on_open = [&](Connection& c) {
+    c.write(big);
+    c.close();
+    c.write("not any more");
+  };
+  start();
+  std::string all;
+  while (!all.ends_with("<EOF>")) {
+    all += received();
+    turn(1);
+  }
+  EXPECT_EQ(all.size(), big.size() + 5);
+  EXPECT_FALSE(closed_);  // the peer has not ended
+  EXPECT_TRUE(raw_->is_lingering());
+  send("ignored");
+  turn();
+  ::shutdown(peer_.get(), SHUT_WR);
+  turn();
+  EXPECT_TRUE(closed_);
+}
+
+TEST_F(ConnectionTest, LingeringEndsByTime) {
+  script_.on_open = [](Connection& c) { c.close(); };
+  start();
+  turn();
+  EXPECT_FALSE(closed_);
+  clock_.advance(Connection::kLingerTime);
+  dispatcher_->run_due_timers();
+  EXPECT_TRUE(closed_);
+}
+
+TEST_F(ConnectionTest, LingeringEndsByBytes) {
+  script_.on_open = [](Connection& c) { c.close(); };
+  start();
+  const std::string block(65536, 'x');
+  for (int i = 0; i < 1000 && !closed_; ++i) {
+    (void)!::send(peer_.get(), block.data(), block.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    turn(1);
+  }
+  EXPECT_TRUE(closed_);
+}
+
+TEST_F(ConnectionTest, ShutdownWriteKeepsReading) {
+  script_.on_open = [](Connection& c) {
+    c.write("bye");
+    c.shutdown_write();
+  };
+  start();
+  EXPECT_EQ(received(), "bye<EOF>");
+  send("still here");
+  turn();
+  EXPECT_EQ(script_.events.back(), "data:still here");
+}
+
+TEST_F(ConnectionTest, TheIdleTimeoutCountsFromTheLastTraffic) {
+  start();
+  raw_->set_idle_timeout(10s);
+  clock_.advance(9s);
+  send("x");
+  turn();
+  clock_.advance(9s);
+  turn();
+  EXPECT_FALSE(closed_);
+  clock_.advance(1s);
+  turn();
+  EXPECT_TRUE(closed_);
+  EXPECT_EQ(script_.events[2], "idle");
+}
+
+TEST_F(ConnectionTest, ADeadlineIsNotMovedByTraffic) {
+  start();
+  raw_->set_idle_timeout(10s);
+  raw_->set_deadline(15s);
+  for (int i = 0; i < 3; ++i) {
+    clock_.advance(5s);
+    send("x");
+    turn();
+  }
+  EXPECT_TRUE(closed_);
+  EXPECT_EQ(script_.events[script_.events.size() - 2], "deadline");
+}
+
+TEST_F(ConnectionTest, ATimeoutIsToldOnce) {
+  script_.on_timeout = [](Connection&, Timeout) {};
+  start();
+  raw_->set_deadline(1s);
+  clock_.advance(2s);
+  turn();
+  turn();
+  EXPECT_EQ(script_.events, (std::vector<std::string>{"open", "deadline"}));
+}
+
+/// A file in memory.
+SharedFile make_file(const std::string& content) {
+  UniqueFd fd(::memfd_create("test", MFD_CLOEXEC));
+  EXPECT_EQ(::write(fd.get(), content.data(), content.size()),
+            static_cast<ssize_t>(content.size()));
+  return std::make_shared<const UniqueFd>(std::move(fd));
+}
+
+TEST_F(ConnectionTest, SendsPartsOfFilesBetweenBytes) {
+  const SharedFile file = make_file("0123456789");
+  script_.on_open = [&](Connection& c) {
+    c.write("[");
+    c.send_file(file, 2, 5);
+    c.write("]");
+    c.close();
+  };
+  start();
+  EXPECT_EQ(received(), "[23456]<EOF>");
+}
+
+TEST_F(ConnectionTest, AFileThatShrankResetsTheConnection) {
+  const SharedFile file = make_file("0123456789");
+  script_.on_open = [&](Connection& c) { c.send_file(file, 0, 100); };
+  start();
+  turn();
+  EXPECT_TRUE(closed_);
+  EXPECT_EQ(counters_.errors.get(), 1U);
+}
+
+TEST_F(ConnectionTest, AWatchOutlivesTheConnection) {
+  const Lifetime::Watch watch = raw_->watch();
+  start();
+  EXPECT_TRUE(watch.alive());
+  raw_->abort();
+  EXPECT_TRUE(watch.alive());  // until the loop has unwound
+  turn();
+  EXPECT_FALSE(watch.alive());
+}
+
+TEST_F(ConnectionTest, APeerThatVanishesIsAnErrorOfTheWrite) {
+  start();
+  peer_.reset();
+  raw_->write("too late");
+  turn();
+  EXPECT_TRUE(closed_);
+}
+
+TEST_F(ConnectionTest, WritingToAnotherConnectionInACallbackKeepsTheBytesApart) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+  const UniqueFd other_peer(ends[0]);
+  struct Owner : ConnectionOwner {
+    explicit Owner(Dispatcher& dispatcher) : dispatcher_(dispatcher) {}
+    void on_connection_closed(Connection&) noexcept override {
+      dispatcher_.defer(std::move(other));
+    }
+    Dispatcher& dispatcher_;
+    std::unique_ptr<Connection> other;
+  } owner(*dispatcher_);
+  owner.other = std::make_unique<Connection>(*io_, owner, counters_, UniqueFd(ends[1]),
+                                             SocketAddress::unix_peer(0, 1));
+  ScriptedSession::Script other_script;
+  Connection& other = *owner.other;
+  other.start(std::make_unique<ScriptedSession>(other, other_script));
+  script_.on_data = [&](Connection& c, std::string_view input) {
+    c.write("own1 ");
+    other.write("other ");
+    c.write("own2");
+    return input.size();
+  };
+  start();
+  send("go");
+  turn();
+  EXPECT_EQ(received(), "own1 own2");
+  char buffer[64];
+  const ssize_t count = ::recv(other_peer.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+  ASSERT_GT(count, 0);
+  EXPECT_EQ(std::string(buffer, static_cast<std::size_t>(count)), "other ");
+  other.abort();
+}
+
+}  // namespace
+}  // namespace netd
