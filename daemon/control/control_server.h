@@ -21,9 +21,6 @@
 
 namespace netd::control {
 
-/// The group that may steer, by name or number; nothing when this system does not know it.
-[[nodiscard]] std::optional<gid_t> find_group(const std::string& name_or_number);
-
 /// Belongs to the main thread.
 class ControlServer final : public ConnectionOwner, public AnswerFlusher {
  public:

@@ -42,7 +42,7 @@ std::size_t ControlSession::on_data(std::string_view input) {
   reading_ = true;
   std::size_t consumed = 0;
   while (!ending_) {
-    if (slots_.size() >= kMaxRequestsInFlight) {
+    if (answers_.size() >= kMaxRequestsInFlight) {
       connection().pause_reading();
       connection().set_deadline(kGoneCheck);
       break;
@@ -54,7 +54,7 @@ std::size_t ControlSession::on_data(std::string_view input) {
     if (frame.verdict == Verdict::object) {
       handle(frame.text);
     } else if (frame.verdict == Verdict::not_object) {
-      open_slot().error(code::kInvalidRequest, "a request is a JSON object");
+      open_answer().error(code::kInvalidRequest, "a request is a JSON object");
     } else if (frame.verdict == Verdict::number) {
       end_with(code::kInvalidRequest, "a request is a JSON object");
     } else if (frame.verdict == Verdict::too_large) {
@@ -71,57 +71,54 @@ std::size_t ControlSession::on_data(std::string_view input) {
   return ending_ ? input.size() : consumed;
 }
 
-Answer ControlSession::open_slot() {
-  slots_.emplace_back();
-  return {*this, lifetime_.watch(), first_slot_ + slots_.size() - 1};
+Answer ControlSession::open_answer(std::string tag) {
+  return {*this, lifetime_.watch(), answers_.open(std::move(tag))};
 }
 
 void ControlSession::handle(std::string_view object) {
-  const Answer answer = open_slot();
   const auto members = JsonMembers::parse(object);
   if (!members) {
-    answer.error(code::kInvalidRequest, members.error().what());
+    open_answer().error(code::kInvalidRequest, members.error().what());
     return;
   }
-  if (const auto tag = members->find_any("tag")) slots_.back().tag = compact_json(*tag);
+  const auto tag = members->find_any("tag");
+  const Answer answer = open_answer(tag ? compact_json(*tag) : std::string());
   run_request({services_, *members, *this, answer});
 }
 
 void ControlSession::end_with(std::string_view code, std::string_view message) {
-  open_slot().error(code, message);
+  open_answer().error(code, message);
   ending_ = true;
 }
 
 void ControlSession::on_answer(std::uint64_t slot, std::string document) {
-  if (slot < first_slot_ || slot - first_slot_ >= slots_.size()) return;
-  Slot& place = slots_[slot - first_slot_];
-  place.document = with_tag(std::move(document), place.tag);
-  if (reading_ || flush_marked_ || slot != first_slot_) return;
+  auto* const entry = answers_.find(slot);
+  if (entry == nullptr) return;
+  entry->document = with_tag(std::move(document), entry->label);
+  if (reading_ || flush_marked_ || !answers_.ready()) return;
   flush_marked_ = true;
   flusher_.flush_soon(*this);
 }
 
 void ControlSession::flush() {
   flush_marked_ = false;
-  const bool was_full = slots_.size() >= kMaxRequestsInFlight;
+  const bool was_full = answers_.size() >= kMaxRequestsInFlight;
   write_ready();
-  if (was_full && slots_.size() < kMaxRequestsInFlight) connection().resume_reading();
+  if (was_full && answers_.size() < kMaxRequestsInFlight) connection().resume_reading();
   close_when_answered();
 }
 
 void ControlSession::write_ready() {
   std::string lines;
-  while (!slots_.empty() && slots_.front().document) {
-    lines += *slots_.front().document;
+  while (const auto answer = answers_.take_ready()) {
+    lines += *answer->document;
     lines += '\n';
-    slots_.pop_front();
-    ++first_slot_;
   }
   if (!lines.empty()) connection().write(lines);
 }
 
 void ControlSession::close_when_answered() {
-  if (ending_ && slots_.empty() && !services_.events.is_subscribed(*this)) connection().close();
+  if (ending_ && answers_.empty() && !services_.events.is_subscribed(*this)) connection().close();
 }
 
 void ControlSession::on_end() {
@@ -141,7 +138,7 @@ void ControlSession::on_end() {
 void ControlSession::on_timeout(Timeout) {
   if (peer_is_gone()) {
     connection().abort();
-  } else if (ending_ || slots_.size() >= kMaxRequestsInFlight) {
+  } else if (ending_ || answers_.size() >= kMaxRequestsInFlight) {
     connection().set_deadline(kGoneCheck);
   }
 }
@@ -152,10 +149,9 @@ void ControlSession::on_shutdown() {
   // What waits for a task or a commit is not worth holding up the end: parked consumers are let go,
   // and a client without an answer asks again.
   services_.tasks.release(holder_);
-  for (auto& slot : slots_) {
-    if (slot.document) continue;
-    slot.document = with_tag(error_document(code::kStopping, "netd is stopping"), slot.tag);
-  }
+  answers_.for_each_open([](AnswerQueue::Entry& entry) {
+    entry.document = with_tag(error_document(code::kStopping, "netd is stopping"), entry.label);
+  });
   write_ready();
   close_when_answered();
 }

@@ -2,12 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include "daemon/base/lifetime.h"
+#include "daemon/control/answer_queue.h"
 #include "daemon/control/commands.h"
 #include "daemon/control/credentials.h"
 #include "daemon/control/request_framer.h"
@@ -57,13 +56,7 @@ class ControlSession final : public Session, public Caller, public EventSubscrib
   [[nodiscard]] Lifetime::Watch watch() { return lifetime_.watch(); }
 
  private:
-  /// The place of one answer, in the order of the requests.
-  struct Slot {
-    std::string tag;  // raw JSON; empty: the request had none
-    std::optional<std::string> document;
-  };
-
-  [[nodiscard]] Answer open_slot();
+  [[nodiscard]] Answer open_answer(std::string tag = {});
   void handle(std::string_view object);
   /// Answers, and closes once everything before has been answered too.
   void end_with(std::string_view code, std::string_view message);
@@ -77,9 +70,8 @@ class ControlSession final : public Session, public Caller, public EventSubscrib
   Permission permission_;
   tasks::Holder holder_;
   RequestFramer framer_;
-  std::deque<Slot> slots_;        // at most kMaxRequestsInFlight
-  std::uint64_t first_slot_ = 0;  // the number of slots_.front()
-  bool reading_ = false;          // in on_data(): answers are sent when it ends
+  AnswerQueue answers_;   // at most kMaxRequestsInFlight; labelled with the requests' tags
+  bool reading_ = false;  // in on_data(): answers are sent when it ends
   bool flush_marked_ = false;
   bool ending_ = false;  // takes no more requests; closes when all are answered
   Lifetime lifetime_;
