@@ -3,6 +3,7 @@
 
 #include "daemon/protocols/basic/basic.h"
 #include "daemon/protocols/echo/echo.h"
+#include "daemon/protocols/forward/forward.h"
 #include "daemon/protocols/protocol.h"
 
 namespace netd {
@@ -12,7 +13,8 @@ namespace {
 // In alphabetical order: people see it.
 constexpr std::array kProtocols = {
     &kChargenProtocol, &kDaytimeProtocol, &kDiscardProtocol,
-    &kEchoProtocol,    &kGreetProtocol,   &kTimeProtocol,
+    &kEchoProtocol,    &kForwardProtocol,
+    &kGreetProtocol,   &kTimeProtocol,
 };
 
 }  // namespace
