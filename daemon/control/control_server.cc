@@ -59,7 +59,7 @@ Result<void> ControlServer::open(const config::ControlSettings& settings, Unique
     Endpoint endpoint;
     endpoint.transport = Transport::unix_stream;
     endpoint.name = settings.socket;
-    auto opened = open_sockets(endpoint, 1, mode);
+    auto opened = open_sockets(endpoint, 1, false, mode);
     if (!opened) return std::unexpected(opened.error());
     socket_ = std::move(opened->front().front().fd);
     path_ = settings.socket;
