@@ -45,10 +45,16 @@ NEVER_IN_HEADERS = ("nlohmann/", "CLI/", "spdlog/", "fmt/")
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"(?P<own>[^"]+)"|<(?P<library>[^>]+)>)')
 
 
+# Stands above all layers and may include each of them, as main.cc does.
+ABOVE_ALL = "server"
+
+
 def layer_of(path):
     """The layer of a file of daemon/, or None for what stands above all layers (server, main)."""
     parts = pathlib.PurePosixPath(path).parts
-    return parts[1] if parts[0] == "daemon" and len(parts) > 2 else None
+    if parts[0] != "daemon" or len(parts) <= 2 or parts[1] == ABOVE_ALL:
+        return None
+    return parts[1]
 
 
 def protocol_of(path):
@@ -70,8 +76,6 @@ def own_include_fault(path, included):
         return "the daemon uses nothing of netctl"
     layer, target = layer_of(path), layer_of(included)
     if layer is None:
-        if target is None and included == "daemon/main.h":
-            return "nothing stands above main"
         return None
     if layer not in LAYERS:
         return f"the folder daemon/{layer} is no known layer: name what lies below it in LAYERS"
