@@ -17,7 +17,7 @@ LAYERS = {
     "net": {"base", "event", "config"},
     "tasks": {"base", "event"},
     "services": {"base", "event"},
-    "control": {"base", "event", "net", "config"},
+    "control": {"base", "event", "net", "config", "tasks"},  # its commands are the queue's too
     "protocols": {"base", "event", "net", "config", "tasks", "services"},
 }
 
