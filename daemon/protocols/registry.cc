@@ -2,6 +2,7 @@
 #include <array>
 
 #include "daemon/protocols/basic/basic.h"
+#include "daemon/protocols/capture/capture.h"
 #include "daemon/protocols/echo/echo.h"
 #include "daemon/protocols/forward/forward.h"
 #include "daemon/protocols/protocol.h"
@@ -12,9 +13,8 @@ namespace {
 
 // In alphabetical order: people see it.
 constexpr std::array kProtocols = {
-    &kChargenProtocol, &kDaytimeProtocol, &kDiscardProtocol,
-    &kEchoProtocol,    &kForwardProtocol,
-    &kGreetProtocol,   &kTimeProtocol,
+    &kCaptureProtocol, &kChargenProtocol, &kDaytimeProtocol, &kDiscardProtocol,
+    &kEchoProtocol,    &kForwardProtocol, &kGreetProtocol,   &kTimeProtocol,
 };
 
 }  // namespace
