@@ -6,6 +6,7 @@
 #include "daemon/protocols/echo/echo.h"
 #include "daemon/protocols/forward/forward.h"
 #include "daemon/protocols/protocol.h"
+#include "daemon/protocols/smtp/smtp.h"
 
 namespace netd {
 
@@ -13,8 +14,8 @@ namespace {
 
 // In alphabetical order: people see it.
 constexpr std::array kProtocols = {
-    &kCaptureProtocol, &kChargenProtocol, &kDaytimeProtocol, &kDiscardProtocol,
-    &kEchoProtocol,    &kForwardProtocol, &kGreetProtocol,   &kTimeProtocol,
+    &kCaptureProtocol, &kChargenProtocol, &kDaytimeProtocol, &kDiscardProtocol, &kEchoProtocol,
+    &kForwardProtocol, &kGreetProtocol,   &kSmtpProtocol,    &kTimeProtocol,
 };
 
 }  // namespace
