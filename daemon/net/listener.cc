@@ -323,6 +323,7 @@ void Listener::log_open(const Connection& connection) const {
 void Listener::log_close(const Connection& connection, const ListenerGeneration& generation) const {
   const auto where = generation.listener->access_log;
   if (where == config::AccessLog::off ||
+      (where == config::AccessLog::file && generation.stream->logs_requests()) ||
       (where == config::AccessLog::journal && !log_enabled(LogLevel::info))) {
     return;
   }

@@ -70,6 +70,9 @@ class StreamProtocol {
  public:
   virtual ~StreamProtocol() = default;
   [[nodiscard]] virtual std::unique_ptr<Session> open(Connection& connection) = 0;
+  /// Whether an access log that is a file is the protocol's, with a line for each request, instead
+  /// of the listener's, with a line for each connection.
+  [[nodiscard]] virtual bool logs_requests() const { return false; }
 };
 
 /// A protocol over UDP: at most one datagram back for one that came.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "daemon/base/error.h"
+#include "daemon/base/log.h"
 #include "daemon/config/schema.h"
 #include "daemon/config/settings.h"
 #include "daemon/net/io_context.h"
@@ -50,6 +51,9 @@ struct ProtocolContext {
   IoContext& io;                                     ///< the worker's; outlives the protocol
   DaemonQueries& daemon;                             ///< outlives the protocol
   std::shared_ptr<SharedState> shared;  ///< of make_shared_state(), or null; shared by all workers
+  /// For protocols whose logs_requests() is true; null unless the access log is a file. Shared by
+  /// all workers.
+  std::shared_ptr<AccessLogFile> access_log = nullptr;
 };
 
 struct Protocol {

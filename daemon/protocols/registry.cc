@@ -2,11 +2,10 @@
 #include <array>
 
 #include "daemon/protocols/basic/basic.h"
-#include "daemon/protocols/capture/capture.h"
 #include "daemon/protocols/echo/echo.h"
 #include "daemon/protocols/forward/forward.h"
+#include "daemon/protocols/http/http.h"
 #include "daemon/protocols/protocol.h"
-#include "daemon/protocols/smtp/smtp.h"
 
 namespace netd {
 
@@ -14,8 +13,16 @@ namespace {
 
 // In alphabetical order: people see it.
 constexpr std::array kProtocols = {
-    &kCaptureProtocol, &kChargenProtocol, &kDaytimeProtocol, &kDiscardProtocol, &kEchoProtocol,
-    &kForwardProtocol, &kGreetProtocol,   &kSmtpProtocol,    &kTimeProtocol,
+    // clang-format off: one a line
+    &kChargenProtocol,
+    &kDaytimeProtocol,
+    &kDiscardProtocol,
+    &kEchoProtocol,
+    &kForwardProtocol,
+    &kGreetProtocol,
+    &kHttpProtocol,
+    &kTimeProtocol,
+    // clang-format on
 };
 
 }  // namespace

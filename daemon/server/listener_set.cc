@@ -145,7 +145,8 @@ Result<void> ListenerSet::make_generations(const std::shared_ptr<const config::S
     generation->settings = settings;
     generation->listener = &listener;
     generation->access_log = entry.access_log;
-    const ProtocolContext context{settings, listener, workers_[i]->io(), daemon_, entry.state};
+    const ProtocolContext context{settings, listener,    workers_[i]->io(),
+                                  daemon_,  entry.state, entry.access_log};
     const std::string doing = "listener " + listener.name;
     if (protocol->make_stream != nullptr) {
       auto stream = protocol->make_stream(context);

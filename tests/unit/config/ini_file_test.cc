@@ -10,6 +10,7 @@ namespace netd::config {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 struct Parsed {

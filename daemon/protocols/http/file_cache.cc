@@ -1,0 +1,275 @@
+#include "daemon/protocols/http/file_cache.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "daemon/protocols/http/date.h"
+
+namespace netd::http {
+
+namespace {
+
+/// Opens `path` beneath `root`, wherever symbolic links in it point. -1 with errno on failure.
+int open_beneath(int root, const std::string& path) {
+  open_how how{};
+  // Not blocking: the path may turn out to be a FIFO that nobody writes.
+  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  constexpr int kAttempts = 8;
+  for (int attempt = 1;; ++attempt) {
+    const long fd = ::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how);
+    // EAGAIN: something was renamed while the kernel looked, so it could not be sure.
+    if (fd >= 0 || (errno != EAGAIN && errno != EINTR) || attempt == kAttempts) {
+      return static_cast<int>(fd);
+    }
+  }
+}
+
+Found::Kind kind_of_error(int error) {
+  switch (error) {
+    case EACCES:
+    case EPERM:
+      return Found::Kind::forbidden;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+      return Found::Kind::no_descriptors;
+    default:
+      return Found::Kind::absent;
+  }
+}
+
+std::int64_t nanoseconds(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+void append_hex(std::string& out, std::uint64_t value) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  int shift = 60;
+  while (shift > 0 && (value >> shift) == 0) shift -= 4;
+  for (; shift >= 0; shift -= 4) out += kDigits[value >> shift & 15U];
+}
+
+/// All of a small file; false when it is not `size` bytes long any more.
+bool read_all(int fd, std::uint64_t size, std::string& content) {
+  content.resize(static_cast<std::size_t>(size));
+  std::size_t done = 0;
+  while (done < content.size()) {
+    const ssize_t count =
+        ::pread(fd, content.data() + done, content.size() - done, static_cast<off_t>(done));
+    if (count <= 0) return false;
+    done += static_cast<std::size_t>(count);
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string_view coding_name(Coding coding) {
+  constexpr std::array<std::string_view, kCodingCount> kNames = {"identity", "zstd", "br", "gzip"};
+  return kNames[static_cast<std::size_t>(coding)];
+}
+
+std::string_view coding_suffix(Coding coding) {
+  constexpr std::array<std::string_view, kCodingCount> kSuffixes = {"", ".zst", ".br", ".gz"};
+  return kSuffixes[static_cast<std::size_t>(coding)];
+}
+
+FileCache::FileCache(const MimeTypes& types, std::uint64_t max_memory)
+    : types_(types), max_memory_(max_memory) {}
+
+Found FileCache::find(SiteRoot& root, std::string_view path, Monotonic now,
+                      std::int64_t now_seconds) {
+  const auto identity = reinterpret_cast<std::uintptr_t>(&root);
+  key_.assign(reinterpret_cast<const char*>(&identity), sizeof identity);
+  key_ += path;
+  const auto hit = by_key_.find(key_);
+  if (hit != by_key_.end()) {
+    entries_.splice(entries_.begin(), entries_, hit->second);
+    if (now - hit->second->validated_at < kFresh) return found(*hit->second);
+  }
+  if (!root.fd || now - root.opened_at >= kFresh) {
+    // Opened anew now and then: a new version of a site is often put in place by renaming.
+    root.fd.reset(::open(root.path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    root.opened_at = now;
+  }
+  Opened opened = open_path(root, path);
+  if (opened.kind != Found::Kind::file) {
+    if (hit != by_key_.end()) forget(hit->second);
+    return {.kind = opened.kind, .folder = std::move(opened.fds[0])};
+  }
+  if (hit != by_key_.end()) {
+    Entry& entry = *hit->second;
+    if (entry.identities == opened.identities && entry.name == opened.name) {
+      entry.validated_at = now;
+      return found(entry);
+    }
+    forget(hit->second);
+  }
+  Entry entry = make_entry(root, opened, now_seconds);
+  entry.validated_at = now;
+  return found(keep(std::move(entry)));
+}
+
+FileCache::Identity FileCache::identify(int fd, bool& is_regular, bool& is_folder) {
+  struct stat status{};
+  if (::fstat(fd, &status) != 0) return {};
+  is_regular = S_ISREG(status.st_mode);
+  is_folder = S_ISDIR(status.st_mode);
+  return {.device = status.st_dev,
+          .inode = status.st_ino,
+          .size = static_cast<std::uint64_t>(status.st_size),
+          .modified_ns = nanoseconds(status.st_mtim),
+          .changed_ns = nanoseconds(status.st_ctim)};
+}
+
+FileCache::Opened FileCache::open_path(const SiteRoot& root, std::string_view path) {
+  Opened opened;
+  opened.name = path.empty() ? "." : path;
+  UniqueFd fd(open_beneath(root.fd.get(), opened.name));
+  if (!fd) {
+    opened.kind = kind_of_error(errno);
+    return opened;
+  }
+  bool is_regular = false;
+  bool is_folder = false;
+  opened.identities[0] = identify(fd.get(), is_regular, is_folder);
+  if (is_folder) {
+    if (!path.empty() && !path.ends_with('/')) {
+      opened.kind = Found::Kind::needs_slash;
+      return opened;
+    }
+    UniqueFd folder = std::move(fd);
+    for (const std::string& index : root.index_names) {
+      std::string name = std::string(path) + index;
+      fd.reset(open_beneath(root.fd.get(), name));
+      if (!fd && errno == ENOENT) continue;
+      if (!fd) {
+        opened.kind = kind_of_error(errno);
+        return opened;
+      }
+      opened.identities[0] = identify(fd.get(), is_regular, is_folder);
+      opened.name = std::move(name);
+      if (is_regular) break;
+      fd.reset();
+    }
+    if (!fd) {
+      opened.kind = Found::Kind::folder;
+      opened.fds[0] = std::move(folder);
+      return opened;
+    }
+  }
+  if (!is_regular) return opened;
+  opened.kind = Found::Kind::file;
+  opened.fds[0] = std::move(fd);
+  if (root.precompressed) open_variants(root, opened);
+  return opened;
+}
+
+void FileCache::open_variants(const SiteRoot& root, Opened& opened) {
+  std::string name;
+  for (std::size_t i = 1; i < kCodingCount; ++i) {
+    name.assign(opened.name).append(coding_suffix(static_cast<Coding>(i)));
+    UniqueFd fd(open_beneath(root.fd.get(), name));
+    if (!fd) continue;
+    bool is_regular = false;
+    bool is_folder = false;
+    const Identity identity = identify(fd.get(), is_regular, is_folder);
+    if (!is_regular) continue;
+    opened.identities[i] = identity;
+    opened.fds[i] = std::move(fd);
+  }
+}
+
+FileCache::Entry FileCache::make_entry(const SiteRoot& root, Opened& opened,
+                                       std::int64_t now) const {
+  Entry entry;
+  entry.key = key_;
+  entry.name = opened.name;
+  entry.identities = opened.identities;
+  entry.memory = sizeof(Entry) + entry.key.size() + entry.name.size();
+  for (std::size_t i = 0; i < kCodingCount; ++i) {
+    if (!opened.fds[i]) continue;
+    entry.files[i] = make_file(root, opened, static_cast<Coding>(i), std::move(opened.fds[i]), now);
+    const StoredFile& file = *entry.files[i];
+    entry.memory += sizeof(StoredFile) + file.fields.size() + file.content.size();
+    if (file.file) ++entry.open_files;
+  }
+  return entry;
+}
+
+std::unique_ptr<StoredFile> FileCache::make_file(const SiteRoot& root, const Opened& opened,
+                                                 Coding coding, UniqueFd fd,
+                                                 std::int64_t now) const {
+  const auto index = static_cast<std::size_t>(coding);
+  const Identity& identity = opened.identities[index];
+  auto file = std::make_unique<StoredFile>();
+  file->size = identity.size;
+  // RFC 9110, section 8.8.2.1: never later than the answer itself.
+  file->last_modified = std::min(identity.modified_ns / 1'000'000'000, now);
+  file->entity_tag = '"';
+  append_hex(file->entity_tag, static_cast<std::uint64_t>(identity.modified_ns));
+  file->entity_tag += '-';
+  append_hex(file->entity_tag, identity.size);
+  file->entity_tag.append(coding_suffix(coding)).push_back('"');
+  if (file->size > kMaxContent || !read_all(fd.get(), file->size, file->content)) {
+    file->content.clear();
+    file->file = std::make_shared<const UniqueFd>(std::move(fd));
+  }
+  std::array<char, kDateSize> date;
+  format_date(file->last_modified, date.data());
+  const bool varies = std::any_of(opened.identities.begin() + 1, opened.identities.end(),
+                                  [](const Identity& other) { return other.inode != 0; });
+  std::string& fields = file->fields;
+  // The type is the original's, whatever coding it comes in.
+  file->content_type = types_.type_of(opened.name);
+  fields.append("Content-Type: ").append(file->content_type).append("\r\n");
+  if (coding != Coding::identity) {
+    fields.append("Content-Encoding: ").append(coding_name(coding)).append("\r\n");
+  }
+  fields.append("Accept-Ranges: bytes\r\n");
+  file->type_size = fields.size();
+  fields.append("Last-Modified: ").append(date.data(), date.size()).append("\r\n");
+  fields.append("ETag: ").append(file->entity_tag).append("\r\n");
+  if (varies) fields.append("Vary: Accept-Encoding\r\n");
+  fields.append(root.fields);
+  return file;
+}
+
+Found FileCache::found(const Entry& entry) {
+  Found result;
+  result.kind = Found::Kind::file;
+  for (std::size_t i = 0; i < kCodingCount; ++i) result.files[i] = entry.files[i].get();
+  return result;
+}
+
+const FileCache::Entry& FileCache::keep(Entry entry) {
+  // What would push out much of the rest is not worth it.
+  if (entry.memory > max_memory_ / 4) {
+    passing_ = std::move(entry);
+    return passing_;
+  }
+  entries_.push_front(std::move(entry));
+  const auto at = entries_.begin();
+  by_key_.emplace(at->key, at);
+  memory_ += at->memory;
+  open_files_ += at->open_files;
+  while (memory_ > max_memory_ || open_files_ > kMaxOpenFiles) forget(std::prev(entries_.end()));
+  return *at;
+}
+
+void FileCache::forget(Entries::iterator at) {
+  memory_ -= at->memory;
+  open_files_ -= at->open_files;
+  by_key_.erase(at->key);
+  entries_.erase(at);
+}
+
+}  // namespace netd::http

@@ -1,0 +1,84 @@
+// One HTTP connection: requests in, answers out, in order.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "daemon/net/connection.h"
+#include "daemon/protocols/http/body.h"
+#include "daemon/protocols/http/framing.h"
+#include "daemon/protocols/http/handler.h"
+#include "daemon/protocols/http/parser.h"
+
+namespace netd::http {
+
+class Site;
+
+class HttpSession final : public Session {
+ public:
+  /// `site` must outlive the session.
+  HttpSession(Connection& connection, Site& site);
+
+  void on_open() override;
+  std::size_t on_data(std::string_view input) override;
+  void on_end() override;
+  void on_drained() override;
+  void on_timeout(Timeout which) override;
+  void on_shutdown() override;
+
+ private:
+  enum class State : std::uint8_t {
+    head,      ///< between requests, or in a head
+    body,      ///< the rest of a body is to come
+    awaiting,  ///< the daemon was asked for a document
+    closing,   ///< nothing more is read
+  };
+  /// What the connection's deadline is set for.
+  enum class Timing : std::uint8_t { none, head, receiving, sending };
+
+  /// A request whose body comes in pieces, or whose answer the daemon is still writing.
+  struct Unfinished {
+    Framing framing;
+    BodyDecoder decoder;
+    std::string head;  // a copy: the request is parsed again when its body is complete
+    Awaited awaited;
+  };
+
+  [[nodiscard]] bool can_go_on() const;
+  std::size_t take_head(std::string_view input);
+  std::size_t take_body(std::string_view input);
+  /// Begins a body that did not come as a whole. `head` is the request's.
+  void await_body(const Framing& framing, const BodyDecoder& decoder, std::string_view head,
+                  bool body_has_begun);
+  void restore_request();
+  /// Null when there is no handler for the request: the response says why.
+  Handler* find_handler(Response& response, std::string_view& path) const;
+  /// `head` is the bytes that the request was read from.
+  void respond(const Framing& framing, std::string_view head);
+  Handler::Outcome dispatch(Response& response, Awaited& awaited);
+  void await_document(const Framing& framing, std::string_view head, const Awaited& awaited);
+  void on_document(std::string text);
+  void finish(const Framing& framing, Handler::Outcome outcome, std::string_view reason);
+  void send(bool keep_alive);
+  /// Answers what is not served, and ends the connection. `has_request`: the head was read.
+  void refuse(int status, std::string_view reason, bool has_request);
+  void end();
+  void watch(Timing timing);
+  void stop_watching();
+  [[nodiscard]] std::uint64_t progress() const;
+  void on_deadline();
+
+  Site& site_;
+  HeadParser parser_;
+  std::unique_ptr<Unfinished> unfinished_;
+  const SocketAddress* local_ = nullptr;  // the site's
+  std::uint64_t progress_mark_ = 0;       // what progress() was when it was last looked at
+  std::uint32_t requests_ = 0;
+  State state_ = State::head;
+  Timing timing_ = Timing::none;
+  bool has_leftover_ = false;  // the last on_data() did not take everything
+  bool shutting_down_ = false;
+};
+
+}  // namespace netd::http

@@ -1,9 +1,0 @@
-#pragma once
-
-#include "daemon/protocols/protocol.h"
-
-namespace netd {
-
-extern const Protocol kSmtpProtocol;
-
-}  // namespace netd
