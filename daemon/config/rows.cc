@@ -55,6 +55,16 @@ Result<void> check_group(std::string_view value) {
   return {};
 }
 
+/// QUEUE TASKS BYTES: the number of tasks and the size of their data, 0 for no limit.
+Result<void> check_queue_limit(std::string_view value) {
+  const auto words = split_words(value);
+  if (words.size() == 3 && words[0].size() <= 128 && parse_decimal(words[1]) &&
+      parse_size(words[2])) {
+    return {};
+  }
+  return fail("expected QUEUE TASKS BYTES such as mail 10000 1G, with 0 for no limit");
+}
+
 Result<void> check_socket_mode(std::string_view value) {
   const bool octal = value.find_first_not_of("01234567") == std::string_view::npos;
   if (octal && (value.size() == 3 || (value.size() == 4 && value.front() == '0'))) return {};
@@ -161,6 +171,51 @@ constexpr std::array kTaskRows = {
                .reloadable = false,
                .minimum = 1,
                .maximum = 60 * kSecond},
+    SettingRow{.key = "memory_limit",
+               .kind = ValueKind::size,
+               .default_value = "512M",
+               .help = "memory for tasks; data beyond three quarters of it stays on the disk alone",
+               .minimum = 1U << 20U,
+               .maximum = 1ULL << 40U},
+    SettingRow{.key = "max_data",
+               .kind = ValueKind::size,
+               .default_value = "1M",
+               .help = "the longest data of a task and result of a done",
+               .minimum = 1024,
+               .maximum = 64U << 20U},
+    SettingRow{.key = "max_attempts",
+               .kind = ValueKind::integer,
+               .default_value = "20",
+               .help = "after so many attempts a task is dead, where its producer says nothing; "
+                       "0: never",
+               .maximum = 1'000'000},
+    SettingRow{.key = "retry_delay",
+               .kind = ValueKind::duration,
+               .default_value = "1s",
+               .help = "before a failed task comes back; doubles with each attempt",
+               .maximum = kDay},
+    SettingRow{.key = "retry_delay_max",
+               .kind = ValueKind::duration,
+               .default_value = "1h",
+               .help = "what retry_delay grows to",
+               .maximum = 30 * kDay},
+    SettingRow{.key = "result_ttl",
+               .kind = ValueKind::duration,
+               .default_value = "1d",
+               .help = "how long the result of a task is kept",
+               .maximum = 365 * kDay},
+    SettingRow{.key = "queue_max_tasks",
+               .kind = ValueKind::integer,
+               .default_value = "0",
+               .help = "tasks of one queue; 0: no limit but memory_limit"},
+    SettingRow{.key = "queue_max_bytes",
+               .kind = ValueKind::size,
+               .default_value = "0",
+               .help = "bytes of the data of one queue; 0: no limit"},
+    SettingRow{.key = "queue_limit",
+               .help = "QUEUE TASKS BYTES: the limits of one queue in place of the two above",
+               .list = true,
+               .check = check_queue_limit},
 };
 
 constexpr std::array kListenerRows = {

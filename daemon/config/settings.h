@@ -41,7 +41,7 @@ struct TaskSettings {
   std::string path;
   SyncMode sync = SyncMode::always;
   std::chrono::milliseconds sync_interval{};
-  Section own;  ///< all further keys
+  Section own;  ///< limits and times, which the task queue reads
 };
 
 enum class AccessLog : std::uint8_t { journal, off, file };

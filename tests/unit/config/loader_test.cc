@@ -79,7 +79,14 @@ const Case kKeys[] = {
       "netd.conf:3: [netd] Log_Level: unknown key, did you mean \"log_level\"?"}},
     {"no key at all",
      "[tasks]\nzzzz = 2\n",
-     {"netd.conf:2: [tasks] zzzz: unknown key, expected path, sync or sync_interval"}},
+     {"netd.conf:2: [tasks] zzzz: unknown key, expected path, sync, sync_interval, memory_limit, "
+      "max_data, max_attempts, retry_delay, retry_delay_max, result_ttl, queue_max_tasks, "
+      "queue_max_bytes or queue_limit"}},
+    {"a limit of a queue that is none",
+     "[tasks]\nqueue_limit = mail\nqueue_limit = mail 10 1G\n",
+     {"netd.conf:2: [tasks] queue_limit: found \"mail\", expected QUEUE TASKS BYTES such as mail "
+      "10000 1G, "
+      "with 0 for no limit"}},
     {"a key of another section",
      "[netd]\nsync = off\n",
      {"netd.conf:2: [netd] sync: unknown key, expected workers, log_level, hostname, drain_timeout "
