@@ -16,7 +16,7 @@
 #include "daemon/server/server.h"
 #include "daemon/systemd/inherited_sockets.h"
 #include "daemon/systemd/service_manager.h"
-#include "daemon/version.h"
+#include "version.h"
 
 namespace {
 
@@ -45,12 +45,10 @@ void raise_descriptor_limit() {
   (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/// Each connection takes a descriptor; the rest is for stores, files, sockets and the log.
+/// Each connection takes a descriptor at the least.
 void check_descriptor_limit(const config::Settings& settings) {
-  constexpr rlim_t kReserve = 200;
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
-      limit.rlim_cur >= settings.netd.max_connections + kReserve) {
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= settings.netd.max_connections) {
     return;
   }
   LogEntry(LogLevel::warning, "descriptor_limit")

@@ -51,6 +51,7 @@ class Load {
     Section control = control_section();
     settings->tasks = make_tasks(tasks_section());
     std::vector<Section> listeners;
+    listeners.reserve(raw_listeners_.size());
     for (const RawSection& section : raw_listeners_) listeners.push_back(listener(section));
     check_addresses(control, listeners, mistakes_);
     settings->control = make_control(std::move(control));
@@ -110,6 +111,7 @@ class Load {
 
   [[nodiscard]] ServiceNames service_names() const {
     auto names = std::make_shared<std::vector<std::string>>();
+    names->reserve(raw_services_.size());
     for (const RawSection& section : raw_services_) names->push_back(section.label);
     return names;
   }
@@ -214,6 +216,7 @@ class Load {
 
   [[nodiscard]] std::string protocol_names() const {
     std::vector<std::string_view> names;
+    names.reserve(protocols_.size());
     for (const ProtocolSchema& protocol : protocols_) names.push_back(protocol.name);
     return join_or(names);
   }

@@ -20,15 +20,22 @@ void MistakeList::add(std::string_view file, unsigned line, std::string message)
 bool MistakeList::full() const { return mistakes_.size() >= kMaxMistakes; }
 
 std::vector<Mistake> MistakeList::sorted(const std::vector<std::string>& files) && {
-  const auto place = [&](const Mistake& mistake) {
-    return std::tuple(std::ranges::find(files, mistake.file) - files.begin(), mistake.line);
-  };
-  std::ranges::stable_sort(mistakes_, {}, place);
-  if (full()) {
-    mistakes_.push_back({mistakes_.back().file, mistakes_.back().line,
-                         std::to_string(kMaxMistakes) + " mistakes, further ones are not listed"});
+  // Within a line: in the order in which they were found.
+  std::vector<std::tuple<std::ptrdiff_t, unsigned, std::size_t>> order;
+  order.reserve(mistakes_.size());
+  for (const Mistake& mistake : mistakes_) {
+    const auto file = std::ranges::find(files, mistake.file) - files.begin();
+    order.emplace_back(file, mistake.line, order.size());
   }
-  return std::move(mistakes_);
+  std::ranges::sort(order);
+  std::vector<Mistake> sorted;
+  sorted.reserve(mistakes_.size() + 1);
+  for (const auto& [file, line, index] : order) sorted.push_back(std::move(mistakes_[index]));
+  if (full()) {
+    sorted.push_back({sorted.back().file, sorted.back().line,
+                      std::to_string(kMaxMistakes) + " mistakes, further ones are not listed"});
+  }
+  return sorted;
 }
 
 std::string_view nearest(std::string_view word, const std::vector<std::string_view>& known) {

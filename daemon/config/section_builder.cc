@@ -111,9 +111,10 @@ Section SectionBuilder::finish(const ServiceNames& services, MistakeList& mistak
 }
 
 void SectionBuilder::set_default(Section& section, std::string_view key, std::string value) {
-  for (Section::Entry& entry : section.entries_) {
-    if (entry.row->key == key && !entry.written) entry.values = {{std::move(value), {}, 0}};
-  }
+  const auto entry = std::ranges::find_if(
+      section.entries_, [&](const Section::Entry& other) { return other.row->key == key; });
+  if (entry == section.entries_.end() || entry->written) return;
+  entry->values.assign(1, Value{std::move(value), {}, 0});
 }
 
 std::size_t SectionBuilder::index_of(std::string_view key) const {

@@ -89,7 +89,8 @@ std::vector<SourceFile> read_sources(const std::string& path, MistakeList& mista
   std::vector<std::string> names = {path};
   const std::string folder = folder_beside(path);
   for (const std::string& name : list_folder(folder, mistakes)) {
-    names.push_back(folder + "/" + name);
+    names.push_back(folder);
+    names.back().append("/").append(name);
   }
   std::vector<SourceFile> sources;
   for (const std::string& name : names) {

@@ -23,10 +23,13 @@ std::string in_kind(const SettingRow& row, std::uint64_t number) {
 }
 
 std::string range(const SettingRow& row) {
+  // An example before it needs the comma.
+  const std::string_view comma = row.kind == ValueKind::integer ? "" : ",";
   if (row.maximum == kNoMaximum) {
-    return row.minimum == 0 ? "" : " of at least " + in_kind(row, row.minimum);
+    return row.minimum == 0 ? "" : std::string(comma) + " at least " + in_kind(row, row.minimum);
   }
-  return " from " + in_kind(row, row.minimum) + " to " + in_kind(row, row.maximum);
+  return std::string(comma) + " from " + in_kind(row, row.minimum) + " to " +
+         in_kind(row, row.maximum);
 }
 
 std::optional<std::uint64_t> number(const SettingRow& row, std::string_view text) {

@@ -2,10 +2,12 @@
 #include <array>
 
 #include "daemon/protocols/basic/basic.h"
+#include "daemon/protocols/capture/capture.h"
 #include "daemon/protocols/echo/echo.h"
 #include "daemon/protocols/forward/forward.h"
 #include "daemon/protocols/http/http.h"
 #include "daemon/protocols/protocol.h"
+#include "daemon/protocols/smtp/smtp.h"
 
 namespace netd {
 
@@ -14,6 +16,7 @@ namespace {
 // In alphabetical order: people see it.
 constexpr std::array kProtocols = {
     // clang-format off: one a line
+    &kCaptureProtocol,
     &kChargenProtocol,
     &kDaytimeProtocol,
     &kDiscardProtocol,
@@ -21,6 +24,7 @@ constexpr std::array kProtocols = {
     &kForwardProtocol,
     &kGreetProtocol,
     &kHttpProtocol,
+    &kSmtpProtocol,
     &kTimeProtocol,
     // clang-format on
 };

@@ -9,10 +9,11 @@
 #include "daemon/base/message_ids.h"
 #include "daemon/base/text.h"
 #include "daemon/control/control_server.h"
+#include "daemon/control/event_hub.h"
 #include "daemon/control/fifo_channel.h"
 #include "daemon/server/task_settings.h"
 #include "daemon/tasks/task_service.h"
-#include "daemon/version.h"
+#include "version.h"
 
 namespace netd {
 
@@ -59,7 +60,10 @@ Server::Server(Options options, const Clock& clock, ServiceManager& manager)
       loaded_at_(clock.wall()),
       inherited_(std::move(options.inherited)) {}
 
-Server::~Server() = default;
+Server::~Server() {
+  // The workers' listeners count in what the set of listeners owns.
+  workers_.clear();
+}
 
 std::vector<int> Server::signals() { return {SIGTERM, SIGINT, SIGHUP, SIGUSR1}; }
 
@@ -77,6 +81,7 @@ std::expected<void, Server::Mistakes> Server::open() {
   auto dispatcher = Dispatcher::create(clock_);
   if (!dispatcher) return failed(dispatcher.error());
   dispatcher_ = std::move(*dispatcher);
+  io_ = std::make_unique<IoContext>(*dispatcher_);
   auto handled =
       Signals::create(*dispatcher_, signals(), [this](int number) { on_signal(number); });
   if (!handled) return failed(handled.error());
@@ -113,11 +118,13 @@ Result<void> Server::open_tasks() {
 }
 
 Result<void> Server::open_control() {
-  auto server = control::ControlServer::create(*dispatcher_, settings_->control, *this, *tasks_);
+  events_ = std::make_unique<control::EventHub>(*dispatcher_, *tasks_);
+  const control::Services services{*this, *tasks_, *events_};
+  auto server = control::ControlServer::create(*io_, settings_->control, services);
   if (!server) return std::unexpected(server.error());
   control_ = std::move(*server);
   if (settings_->control.fifo.empty()) return {};
-  auto fifo = control::FifoChannel::create(*dispatcher_, settings_->control, *control_);
+  auto fifo = control::FifoChannel::create(*dispatcher_, settings_->control, services);
   if (!fifo) return std::unexpected(fifo.error());
   fifo_ = std::move(*fifo);
   return {};
@@ -293,6 +300,7 @@ void Server::worker_is_done() {
 }
 
 void Server::finish_stop() {
+  control_->shut_down();
   for (auto& worker : workers_) {
     worker->dispatcher().post([raw = worker.get()] { raw->abort_all(); });
     worker->join();

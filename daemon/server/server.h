@@ -26,6 +26,7 @@ namespace netd {
 
 namespace control {
 class ControlServer;
+class EventHub;
 class FifoChannel;
 }  // namespace control
 namespace tasks {
@@ -35,8 +36,8 @@ class TaskService;
 /// What the loader has to know of the protocols that are there.
 [[nodiscard]] std::vector<config::ProtocolSchema> protocol_schemas();
 
-/// Main thread only; the workers' threads are its own.
-class Server final : public control::DaemonControl, private DaemonQueries {
+/// Main thread only, but for ask(); the workers' threads are its own.
+class Server final : public control::DaemonControl, public DaemonQueries {
  public:
   struct Options {
     std::string config_path;
@@ -69,6 +70,10 @@ class Server final : public control::DaemonControl, private DaemonQueries {
                                       bool resume) override;
   void stop() override;
 
+  // ---- DaemonQueries; any thread
+  void ask(Document document, Dispatcher& reply_to,
+           std::function<void(std::string text)> reply) override;
+
  private:
   using ReloadReply = std::function<void(const control::ReloadOutcome&)>;
   using Mistakes = std::vector<std::string>;
@@ -99,9 +104,6 @@ class Server final : public control::DaemonControl, private DaemonQueries {
   [[nodiscard]] control::ListenerReport describe(const ListenerSet::Entry& entry) const;
   [[nodiscard]] std::string status_line() const;
 
-  // DaemonQueries: called in a worker's thread.
-  void ask(Document document, Dispatcher& reply_to,
-           std::function<void(std::string text)> reply) override;
   [[nodiscard]] std::string make_document(Document document) const;
 
   const Clock& clock_;
@@ -115,12 +117,14 @@ class Server final : public control::DaemonControl, private DaemonQueries {
 
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<Signals> signals_;  // depends on: dispatcher_
+  std::unique_ptr<IoContext> io_;     // depends on: dispatcher_
   ServedPorts served_ports_;
   std::unique_ptr<tasks::TaskService> tasks_;        // depends on: dispatcher_
   std::vector<std::unique_ptr<Worker>> workers_;     // depends on: served_ports_
   std::unique_ptr<ListenerSet> listeners_;           // depends on: workers_
-  std::unique_ptr<control::ControlServer> control_;  // depends on: dispatcher_, tasks_
-  std::unique_ptr<control::FifoChannel> fifo_;       // depends on: control_
+  std::unique_ptr<control::EventHub> events_;        // depends on: dispatcher_, tasks_
+  std::unique_ptr<control::ControlServer> control_;  // depends on: io_, tasks_, events_
+  std::unique_ptr<control::FifoChannel> fifo_;       // depends on: tasks_, events_
   std::unique_ptr<Timer> watchdog_timer_;            // depends on: dispatcher_
   std::unique_ptr<Timer> stop_timer_;                // depends on: dispatcher_
   std::vector<InheritedSocket> inherited_;           // until listeners_ takes them

@@ -4,7 +4,7 @@
 
 #include "daemon/base/text.h"
 #include "daemon/control/control_server.h"
-#include "daemon/control/fifo_channel.h"
+#include "daemon/control/event_hub.h"
 #include "daemon/control/metrics_text.h"
 #include "daemon/control/report_json.h"
 #include "daemon/server/server.h"

@@ -9,7 +9,7 @@ namespace {
 constexpr std::array<std::string_view, 4> kStateNames{"ready", "delayed", "leased", "dead"};
 constexpr std::array<std::string_view, 9> kErrorNames{"conflict",  "unavailable", "queue_full",
                                                       "not_found", "not_leased",  "invalid_task",
-                                                      "too_large", "stopping",    "dead"};
+                                                      "too_large", "leased",      "dead"};
 
 }  // namespace
 

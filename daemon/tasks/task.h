@@ -93,7 +93,7 @@ enum class TaskErrorCode : std::uint8_t {
   not_leased,    // the task is not leased (any more), or not by this attempt
   invalid_task,  // a member is out of its range
   too_large,     // the data is longer than max_data
-  stopping,      // netd is ending
+  leased,        // a consumer holds the task
   dead,          // the task whose result was asked for has failed for good
 };
 [[nodiscard]] std::string_view error_code_name(TaskErrorCode code);

@@ -1,7 +1,8 @@
 // The durable task queue of one host.
 //
 // Belongs to the thread of its dispatcher. Callbacks run in that thread, and may run before the
-// call that took them returns: whatever needs no disk is answered at once.
+// call that took them returns: whatever needs no disk is answered at once. They may call the
+// service again, and may not destroy it.
 //
 // With SyncMode::always an answer is given only when what it says survives the loss of power. All
 // that arrived while the last commit ran goes into the next one, and all answers of one commit are

@@ -82,7 +82,8 @@ TEST(Addresses, AreBounded) {
   std::string text;
   for (std::size_t i = 0; i <= kMaxAddresses; ++i) {
     const std::string number = std::to_string(i);
-    text += "[listener l" + number + "]\nprotocol = echo\nlisten = fd:" + number + "\n";
+    text.append("[listener l").append(number).append("]\nprotocol = echo\n");
+    text.append("listen = fd:").append(number).append("\n");
   }
   EXPECT_THAT(mistakes_of(load_text(text)),
               ElementsAre("netd.conf:3075: [listener l1024] listen: expected at most 1024 "

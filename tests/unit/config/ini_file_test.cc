@@ -10,7 +10,6 @@ namespace netd::config {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 struct Parsed {

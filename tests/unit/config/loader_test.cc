@@ -123,8 +123,8 @@ const Case kKeys[] = {
      "[netd]\nmax_connections = many\ndrain_timeout = 5 s\n[control]\npublic_status = true\n"
      "[tasks]\npath = tasks\nsync = sometimes\n",
      {"netd.conf:2: [netd] max_connections: found \"many\", expected a number from 1 to 1000000",
-      "netd.conf:3: [netd] drain_timeout: found \"5 s\", expected a duration such as 250ms, 30s, "
-      "5min or 2h from 0 to 1h",
+      ("netd.conf:3: [netd] drain_timeout: found \"5 s\", expected a duration such as 250ms, 30s, "
+       "5min or 2h, from 0 to 1h"),
       "netd.conf:5: [control] public_status: found \"true\", expected yes or no",
       "netd.conf:7: [tasks] path: found \"tasks\", expected an absolute path",
       "netd.conf:8: [tasks] sync: found \"sometimes\", expected always, batch or off"}},

@@ -16,7 +16,6 @@ namespace {
 
 using netd::test::TempDir;
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 LoadResult load_file(const std::string& path) { return load(path, kProtocols, environment()); }

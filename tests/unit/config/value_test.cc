@@ -65,8 +65,8 @@ TEST(CheckValue, TakesWhatTheKindAllows) {
 
 TEST(CheckValue, SaysWhatItExpects) {
   constexpr const char* kNumber = "expected a number from 1 to 64";
-  constexpr const char* kTime = "expected a duration such as 250ms, 30s, 5min or 2h from 1s to 1h";
-  constexpr const char* kBytes = "expected a size such as 512, 64K, 10M or 1G of at least 512";
+  constexpr const char* kTime = "expected a duration such as 250ms, 30s, 5min or 2h, from 1s to 1h";
+  constexpr const char* kBytes = "expected a size such as 512, 64K, 10M or 1G, at least 512";
   constexpr const char* kNet = "expected an IPv4 or IPv6 address or network";
   const struct {
     const SettingRow& row;

@@ -1,0 +1,174 @@
+#include "daemon/protocols/capture/folder.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <ctime>
+#include <utility>
+
+#include "daemon/base/log.h"
+#include "daemon/base/message_ids.h"
+#include "daemon/base/text.h"
+
+namespace netd::capture {
+
+namespace {
+
+constexpr mode_t kFileMode = 0640;
+constexpr mode_t kFolderMode = 0750;
+constexpr int kMaxNames = 1000;
+constexpr std::string_view kDraftSuffix = ".partial";
+
+bool is_draft(std::string_view name) {
+  return name.starts_with('.') && name.ends_with(kDraftSuffix);
+}
+
+struct DirClose {
+  void operator()(DIR* dir) const noexcept { ::closedir(dir); }
+};
+
+}  // namespace
+
+std::string file_name(WallTime time, std::string_view client, std::uint64_t id) {
+  const std::time_t seconds = WallTime::clock::to_time_t(time);
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  std::array<char, 32> stamp{};
+  const std::size_t size = std::strftime(stamp.data(), stamp.size(), "%Y%m%dT%H%M%SZ-", &utc);
+  std::string name(stamp.data(), size);
+  for (const char c : client) {
+    name += is_ascii_alpha(c) || is_ascii_digit(c) || c == '.' || c == ':' ? c : '_';
+  }
+  return name + "-" + std::to_string(id);
+}
+
+Folder::Folder(std::string listener, std::string path, UniqueFd fd)
+    : listener_(std::move(listener)), path_(std::move(path)), fd_(std::move(fd)) {}
+
+Result<std::shared_ptr<Folder>> Folder::open(const std::string& listener, const std::string& path) {
+  const std::string doing = "captures in " + path;
+  if (::mkdir(path.c_str(), kFolderMode) != 0 && errno != EEXIST) {
+    return fail_system(doing, errno);
+  }
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return fail_system(doing, errno);
+  if (::faccessat(fd.get(), ".", W_OK | X_OK, AT_EACCESS) != 0) return fail_system(doing, errno);
+  std::shared_ptr<Folder> folder(new Folder(listener, path, std::move(fd)));
+  folder->remove_stale_drafts();
+  return folder;
+}
+
+void Folder::remove_stale_drafts() const {
+  const std::unique_ptr<DIR, DirClose> folder(::opendir(path_.c_str()));
+  if (!folder) return;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): the DIR is this thread's own
+  while (const dirent* entry = ::readdir(folder.get())) {
+    if (!is_draft(entry->d_name)) continue;
+    const UniqueFd draft(
+        ::openat(fd_.get(), entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    // Who is still writing holds a lock.
+    if (!draft || ::flock(draft.get(), LOCK_EX | LOCK_NB) != 0) continue;
+    ::unlinkat(fd_.get(), entry->d_name, 0);
+  }
+}
+
+Result<Draft> Folder::begin(const std::string& name) {
+  if (kind_ == DraftKind::unnamed) {
+    UniqueFd fd(::openat(fd_.get(), ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, kFileMode));
+    if (fd) return Draft{.fd = std::move(fd), .temporary_name = {}};
+    const bool unknown = errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL;
+    if (!unknown) return fail_system("create a file in " + path_, errno);
+    kind_ = DraftKind::named;
+  }
+  return begin_named(name);
+}
+
+Result<Draft> Folder::begin_named(const std::string& name) {
+  Draft draft{.fd = {}, .temporary_name = "." + name + std::string(kDraftSuffix)};
+  draft.fd.reset(::openat(fd_.get(), draft.temporary_name.c_str(),
+                          O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, kFileMode));
+  if (!draft.fd) return fail_system("create " + path_ + "/" + draft.temporary_name, errno);
+  (void)::flock(draft.fd.get(), LOCK_EX | LOCK_NB);
+  return draft;
+}
+
+Result<void> Folder::give_name(const Draft& draft, const std::string& name) const {
+  int result = 0;
+  if (draft.temporary_name.empty()) {
+    const std::string link = "/proc/self/fd/" + std::to_string(draft.fd.get());
+    result = ::linkat(AT_FDCWD, link.c_str(), fd_.get(), name.c_str(), AT_SYMLINK_FOLLOW);
+  } else {
+    result = ::renameat2(fd_.get(), draft.temporary_name.c_str(), fd_.get(), name.c_str(),
+                         RENAME_NOREPLACE);
+  }
+  if (result != 0) return fail_system("create " + path_ + "/" + name, errno);
+  return {};
+}
+
+Result<std::string> Folder::keep(Draft draft, const std::string& name) {
+  if (::fsync(draft.fd.get()) != 0) {
+    const Error error = system_error("write " + path_ + "/" + name, errno);
+    discard(std::move(draft));
+    return std::unexpected(error);
+  }
+  std::string tried = name;
+  Result<void> named = give_name(draft, tried);
+  for (int i = 2; !named && named.error().code() == EEXIST && i < kMaxNames; ++i) {
+    tried = name + "-" + std::to_string(i);
+    named = give_name(draft, tried);
+  }
+  if (!named) {
+    discard(std::move(draft));
+    return std::unexpected(named.error());
+  }
+  if (::fsync(fd_.get()) != 0) {
+    const Error error = system_error("sync " + path_, errno);
+    ::unlinkat(fd_.get(), tried.c_str(), 0);
+    return std::unexpected(error);
+  }
+  return tried;
+}
+
+void Folder::discard(Draft draft) {
+  if (draft.temporary_name.empty()) return;
+  ::unlinkat(fd_.get(), draft.temporary_name.c_str(), 0);
+}
+
+void Folder::report_failure(const Error& error) {
+  {
+    const std::lock_guard lock(mutex_);
+    const bool known = std::exchange(trouble_, error.what()) == error.what();
+    if (known) return;
+  }
+  LogEntry(LogLevel::error, "capture_failed")
+      .message_id(message_id::kStoreUnavailable)
+      .listener(listener_)
+      .protocol("capture")
+      .send("listener " + listener_ + ": " + error.what());
+}
+
+void Folder::report_success() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (trouble_.empty()) return;
+    trouble_.clear();
+  }
+  LogEntry(LogLevel::info, "capture_recovered")
+      .listener(listener_)
+      .protocol("capture")
+      .send("listener " + listener_ + ": captures in " + path_ + " can be written again");
+}
+
+std::string Folder::trouble() const {
+  const std::lock_guard lock(mutex_);
+  return trouble_;
+}
+
+}  // namespace netd::capture

@@ -1,0 +1,92 @@
+// One message on its way to the disk.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "daemon/base/unique_fd.h"
+#include "daemon/event/dispatcher.h"
+
+namespace netd::smtp {
+
+class Delivery;
+class MailStore;
+class Outbox;
+
+enum class StoreOutcome : std::uint8_t {
+  done,       ///< this step succeeded; after the last, every copy is as durable as promised
+  disk_full,  ///< nothing of the message is left
+  mailbox_full,
+  failed,  ///< nothing of the message is left
+};
+
+/// Who waits for a step of a delivery. Lives in a worker's thread.
+class DeliveryClient {
+ public:
+  virtual void on_delivery_returned(std::unique_ptr<Delivery> delivery) = 0;
+
+ protected:
+  ~DeliveryClient() = default;
+};
+
+/// Travels between a session and the storage threads, and belongs to one side at a time. A message
+/// goes in steps of a chunk each, so that neither side ever holds all of it.
+class Delivery {
+ public:
+  Delivery() = default;
+  /// Removes what is left in tmp/: blocks, when there is something.
+  ~Delivery();
+  Delivery(const Delivery&) = delete;
+  Delivery& operator=(const Delivery&) = delete;
+
+  /// Whether there is a file: a delivery that has one is given up through the store.
+  [[nodiscard]] bool has_file() const { return !tmp_path.empty(); }
+
+  // ---- Set by the session before each step.
+  std::vector<std::string> mailboxes;  ///< "DOMAIN/USER", each once, at least one
+  std::string file_name;               ///< of UniqueNames
+  std::string chunk;                   ///< what to write next
+  bool last = false;                   ///< the message ends with this chunk
+  bool give_up = false;                ///< remove what is there; nobody waits
+
+  // ---- Set by the store.
+  StoreOutcome outcome = StoreOutcome::done;
+  UniqueFd file;
+  std::string tmp_path;
+  std::uint64_t size = 0;
+  std::vector<std::string> placed;  ///< the names in new/ that exist already
+
+  // ---- The way back. `client` is touched by the worker's thread alone, also while the rest of
+  // the delivery is with the store: a session that ends puts null there.
+  DeliveryClient* client = nullptr;
+  std::shared_ptr<Outbox> reply_to;  ///< shared by the deliveries of one worker
+};
+
+/// Brings deliveries back to one worker, many in one turn of its loop.
+class Outbox : public std::enable_shared_from_this<Outbox> {
+ public:
+  /// Both must live until close().
+  Outbox(Dispatcher& dispatcher, MailStore& store) : dispatcher_(&dispatcher), store_(store) {}
+
+  /// Any thread. After close() the delivery is destroyed.
+  void put(std::unique_ptr<Delivery> delivery);
+
+  /// Worker's thread: nothing comes back any more. Every client is gone by now.
+  void close();
+
+ private:
+  void hand_out();
+
+  std::mutex mutex_;  // guards dispatcher_, returned_ and posted_
+  Dispatcher* dispatcher_;
+  std::vector<std::unique_ptr<Delivery>> returned_;
+  bool posted_ = false;
+  MailStore& store_;                                    // worker's thread
+  std::vector<std::unique_ptr<Delivery>> handing_out_;  // worker's thread; kept for its capacity
+};
+
+}  // namespace netd::smtp

@@ -1,0 +1,411 @@
+#include "daemon/protocols/smtp/mail_store.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "daemon/base/log.h"
+#include "daemon/base/message_ids.h"
+
+namespace netd::smtp {
+
+namespace {
+
+/// One thread commits while the others gather what comes next; more of them only make the groups
+/// smaller.
+constexpr std::size_t kThreads = 4;
+/// How many messages one commit holds up at most.
+constexpr std::size_t kMaxBatch = 64;
+/// Mailboxes that the store remembers to have prepared.
+constexpr std::size_t kMaxMailboxes = 8192;
+constexpr mode_t kFileMode = 0660;  // less the umask
+constexpr std::size_t kCopyStep = std::size_t{1} << 20;
+
+bool is_full(int error) { return error == ENOSPC || error == EDQUOT; }
+
+int write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return errno;
+    if (written == 0) return EIO;
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return 0;
+}
+
+int copy_bytes(int from, int to) {
+  while (true) {
+    const ssize_t copied = ::copy_file_range(from, nullptr, to, nullptr, kCopyStep, 0);
+    if (copied == 0) return 0;
+    if (copied > 0) continue;
+    if (errno == EINTR) continue;
+    if (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) return errno;
+    break;
+  }
+  std::string buffer(std::size_t{64} << 10, '\0');
+  while (true) {
+    const ssize_t got = ::read(from, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errno;
+    if (got == 0) return 0;
+    const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
+    if (const int error = write_all(to, bytes); error != 0) return error;
+  }
+}
+
+}  // namespace
+
+struct MailStore::Mailbox {
+  explicit Mailbox(std::string name_of) : name(std::move(name_of)) {}
+
+  const std::string name;
+  std::mutex preparing;  // held while its folders are made; guards prepared
+  bool prepared = false;
+
+  // Group fsync of new/: whoever comes while one runs waits for the next, which serves all of them.
+  std::mutex mutex;  // guards all below
+  std::condition_variable synced;
+  bool syncing = false;
+  std::uint64_t asked = 0;     // rounds that were asked for
+  std::uint64_t finished = 0;  // rounds that are over
+  std::uint64_t failed = 0;    // the latest round that failed
+  int error = 0;               // of that round
+};
+
+Result<std::shared_ptr<MailStore>> MailStore::create(Options options, const Clock& clock) {
+  if (auto made = make_root(options.root); !made) return std::unexpected(made.error());
+  if (::access(options.root.c_str(), R_OK | W_OK | X_OK) != 0) {
+    return fail_system("maildir " + options.root, errno);
+  }
+  // Shared by the workers' sessions and by the next generation of the listener's settings.
+  return std::shared_ptr<MailStore>(new MailStore(std::move(options), clock));
+}
+
+MailStore::MailStore(Options options, const Clock& clock)
+    : options_(std::move(options)),
+      names_(clock, options_.hostname),
+      threads_("netd-mail", kThreads, kThreads) {}
+
+MailStore::~MailStore() = default;
+
+void MailStore::submit(std::unique_ptr<Delivery> delivery) {
+  {
+    const std::lock_guard lock(queue_mutex_);
+    queue_.push_back(std::move(delivery));
+    // One thread is woken at a time, and wakes the next itself: by then the queue has grown.
+    if (waking_ || busy_ == kThreads) return;
+    ++busy_;
+    waking_ = true;
+  }
+  if (threads_.submit([this] { work(); })) return;
+  // No thread could be started. Those that run take it; without any, this one has to.
+  {
+    const std::lock_guard lock(queue_mutex_);
+    waking_ = false;
+    if (--busy_ > 0) return;
+    ++busy_;
+    waking_ = true;
+  }
+  work();
+}
+
+void MailStore::work() {
+  Batch batch;
+  bool first = true;
+  while (true) {
+    bool wake_next = false;
+    {
+      const std::lock_guard lock(queue_mutex_);
+      if (first) waking_ = false;
+      first = false;
+      const std::size_t count = std::min(queue_.size(), kMaxBatch);
+      if (count == 0) {
+        --busy_;
+        return;
+      }
+      for (std::size_t i = 0; i < count; ++i) {
+        batch.push_back(std::move(queue_.front()));
+        queue_.pop_front();
+      }
+      if (!queue_.empty() && !waking_ && busy_ < kThreads) {
+        wake_next = waking_ = true;
+        ++busy_;
+      }
+    }
+    if (wake_next && !threads_.submit([this] { work(); })) {
+      const std::lock_guard lock(queue_mutex_);
+      waking_ = false;
+      --busy_;
+    }
+    run_batch(batch);
+    batch.clear();
+  }
+}
+
+void MailStore::run_batch(Batch& batch) {
+  std::vector<Delivery*> ready;
+  for (std::unique_ptr<Delivery>& delivery : batch) {
+    run_step(*delivery);
+    if (!delivery->give_up && delivery->last && delivery->outcome == StoreOutcome::done) {
+      ready.push_back(delivery.get());
+    } else if (delivery->give_up) {
+      delivery.reset();
+    } else {
+      // Chunks do not wait for the commit of others.
+      const std::shared_ptr<Outbox> outbox = delivery->reply_to;
+      outbox->put(std::move(delivery));
+    }
+  }
+  if (ready.empty()) return;
+  commit(ready);
+  for (std::unique_ptr<Delivery>& delivery : batch) {
+    if (!delivery) continue;
+    const std::shared_ptr<Outbox> outbox = delivery->reply_to;
+    outbox->put(std::move(delivery));
+  }
+}
+
+void MailStore::run_step(Delivery& delivery) {
+  if (delivery.give_up) {
+    remove_traces(delivery);
+    return;
+  }
+  if (const int error = write_chunk(delivery); error != 0) {
+    roll_back(delivery, error, "write");
+  }
+}
+
+/// All of `deliveries` are written. Order is what makes it safe: the text is on disk before a name
+/// in new/ says that it is there, and the name is on disk before anybody is told.
+void MailStore::commit(std::vector<Delivery*>& deliveries) {
+  if (options_.sync) {
+    if (deliveries.size() > 1) {
+      // Only starts the writing; what fails shows in fsync.
+      for (Delivery* delivery : deliveries) {
+        (void)::sync_file_range(delivery->file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+      }
+    }
+    for (Delivery* delivery : deliveries) {
+      if (::fsync(delivery->file.get()) != 0) roll_back(*delivery, errno, "fsync");
+    }
+  }
+  std::erase_if(deliveries, [](Delivery* d) { return d->outcome != StoreOutcome::done; });
+  for (Delivery* delivery : deliveries) {
+    delivery->file.reset();
+    if (const int error = place(*delivery); error != 0) roll_back(*delivery, error, "link");
+  }
+  std::erase_if(deliveries, [](Delivery* d) { return d->outcome != StoreOutcome::done; });
+  if (options_.sync) {
+    std::unordered_map<std::string_view, int> results;
+    for (Delivery* delivery : deliveries) {
+      for (const std::string& name : delivery->mailboxes) {
+        auto [result, is_new] = results.try_emplace(name, 0);
+        if (is_new) result->second = sync_mailbox(*mailbox(name));
+        if (result->second == 0) continue;
+        roll_back(*delivery, result->second, "fsync of new/");
+        break;
+      }
+    }
+    std::erase_if(deliveries, [](Delivery* d) { return d->outcome != StoreOutcome::done; });
+  }
+  if (!deliveries.empty()) note_success();
+}
+
+int MailStore::write_chunk(Delivery& delivery) {
+  if (!delivery.file) {
+    if (const int error = open_file(delivery); error != 0) return error;
+  }
+  const int error = write_all(delivery.file.get(), delivery.chunk);
+  delivery.size += delivery.chunk.size();
+  delivery.chunk.clear();
+  return error;
+}
+
+int MailStore::open_file(Delivery& delivery) {
+  const std::string& first = delivery.mailboxes.front();
+  std::string name = path(first, "/tmp/", UniqueNames::in_tmp(delivery.file_name));
+  for (const bool again : {false, true}) {
+    if (const int error = prepare(first, again); error != 0) return error;
+    delivery.file.reset(
+        ::open(name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, kFileMode));
+    if (delivery.file) {
+      delivery.tmp_path = std::move(name);
+      return 0;
+    }
+    // Somebody removed the mailbox since it was prepared: it is made anew, once.
+    if (errno != ENOENT) return errno;
+  }
+  return ENOENT;
+}
+
+/// Gives the complete file its name in new/ of every mailbox.
+int MailStore::place(Delivery& delivery) {
+  const std::string file = delivery.file_name + ",S=" + std::to_string(delivery.size);
+  const bool one = delivery.mailboxes.size() == 1;
+  for (const std::string& mailbox : delivery.mailboxes) {
+    std::string target = path(mailbox, "/new/", file);
+    int error = 0;
+    for (const bool again : {false, true}) {
+      error = prepare(mailbox, again);
+      if (error != 0) return error;
+      error = one ? rename_new(delivery.tmp_path, target) : place_copy(delivery, mailbox, target);
+      if (error != ENOENT) break;
+    }
+    if (error != 0) return error;
+    delivery.placed.push_back(std::move(target));
+  }
+  if (one) {
+    delivery.tmp_path.clear();
+  } else {
+    // All names are there; that this one stays is no reason to refuse the message.
+    ::unlink(delivery.tmp_path.c_str());
+    delivery.tmp_path.clear();
+  }
+  return 0;
+}
+
+int MailStore::place_copy(const Delivery& delivery, const std::string& mailbox,
+                          const std::string& target) {
+  if (::link(delivery.tmp_path.c_str(), target.c_str()) == 0) return 0;
+  // Another file system, one without links, or one that has enough of them.
+  if (errno != EXDEV && errno != EPERM && errno != EMLINK && errno != EOPNOTSUPP) return errno;
+  return copy_file(delivery, mailbox, target);
+}
+
+int MailStore::copy_file(const Delivery& delivery, const std::string& mailbox,
+                         const std::string& target) {
+  const UniqueFd from(::open(delivery.tmp_path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!from) return errno;
+  const std::string tmp = path(mailbox, "/tmp/", UniqueNames::in_tmp(names_.next().file));
+  UniqueFd to(::open(tmp.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, kFileMode));
+  if (!to) return errno;
+  int error = copy_bytes(from.get(), to.get());
+  if (error == 0 && options_.sync && ::fsync(to.get()) != 0) error = errno;
+  if (error == 0) error = rename_new(tmp, target);
+  if (error != 0) ::unlink(tmp.c_str());
+  return error;
+}
+
+void MailStore::roll_back(Delivery& delivery, int error, std::string_view doing) {
+  remove_traces(delivery);
+  delivery.outcome = is_full(error) ? StoreOutcome::disk_full : StoreOutcome::failed;
+  note_failure(error, std::string(doing) + ' ' + options_.root + '/' + delivery.mailboxes.front());
+}
+
+void MailStore::remove_traces(Delivery& delivery) {
+  delivery.file.reset();
+  for (const std::string& copy : delivery.placed) ::unlink(copy.c_str());
+  delivery.placed.clear();
+  if (!delivery.tmp_path.empty()) ::unlink(delivery.tmp_path.c_str());
+  delivery.tmp_path.clear();
+}
+
+std::shared_ptr<MailStore::Mailbox> MailStore::mailbox(const std::string& name) {
+  const std::lock_guard lock(mailboxes_mutex_);
+  auto found = mailboxes_.find(name);
+  if (found != mailboxes_.end()) return found->second;
+  if (mailboxes_.size() >= kMaxMailboxes) {
+    std::erase_if(mailboxes_, [](const auto& entry) { return entry.second.use_count() == 1; });
+  }
+  auto made = std::make_shared<Mailbox>(name);
+  mailboxes_.emplace(name, made);
+  return made;
+}
+
+/// Sees to it that the folders are there and on disk; once for each mailbox, or `again`.
+int MailStore::prepare(const std::string& mailbox_name, bool again) {
+  const std::shared_ptr<Mailbox> box = mailbox(mailbox_name);
+  const std::lock_guard lock(box->preparing);
+  if (box->prepared && !again) return 0;
+  box->prepared = false;
+  auto made = make_mailbox(options_.root, mailbox_name, options_.sync);
+  if (!made && made.error().code() == ENOENT) {
+    made = make_root(options_.root);
+    if (made) made = make_mailbox(options_.root, mailbox_name, options_.sync);
+  }
+  if (!made) return made.error().code();
+  box->prepared = true;
+  return 0;
+}
+
+/// Returns when an fsync of new/ that began after this call is over.
+int MailStore::sync_mailbox(Mailbox& box) {
+  std::unique_lock lock(box.mutex);
+  // A round that runs now may have begun before the caller's rename: the next one counts.
+  const std::uint64_t mine = box.finished + (box.syncing ? 2 : 1);
+  while (box.finished < mine) {
+    if (box.syncing) {
+      box.synced.wait(lock);
+      continue;
+    }
+    box.syncing = true;
+    lock.unlock();
+    const int error = sync_folder(path(box.name, "/new", ""));
+    lock.lock();
+    box.syncing = false;
+    ++box.finished;
+    if (error != 0) {
+      box.failed = box.finished;
+      box.error = error;
+    }
+    box.synced.notify_all();
+  }
+  return box.failed >= mine ? box.error : 0;
+}
+
+std::string MailStore::path(std::string_view mailbox, std::string_view folder,
+                            std::string_view file) const {
+  std::string result;
+  result.reserve(options_.root.size() + 1 + mailbox.size() + folder.size() + file.size());
+  result += options_.root;
+  result += '/';
+  result += mailbox;
+  result += folder;
+  result += file;
+  return result;
+}
+
+std::string MailStore::trouble() const {
+  const std::lock_guard lock(trouble_mutex_);
+  return trouble_;
+}
+
+/// Says it once for each reason, not for each message.
+void MailStore::note_failure(int error, std::string_view doing) {
+  const Error what = system_error(doing, error);
+  {
+    const std::lock_guard lock(trouble_mutex_);
+    const bool known = trouble_code_ == error;
+    trouble_ = what.what();
+    trouble_code_ = error;
+    in_trouble_ = true;
+    if (known) return;
+  }
+  LogEntry entry(LogLevel::error, is_full(error) ? "mail_refused_disk_full" : "mail_store_failed");
+  entry.listener(options_.listener).protocol("smtp");
+  entry.message_id(is_full(error) ? message_id::kMailRefusedDiskFull
+                                  : message_id::kStoreUnavailable);
+  entry.send("mail is refused with a temporary error: " + what.what());
+}
+
+void MailStore::note_success() {
+  if (!in_trouble_.load(std::memory_order_relaxed)) return;
+  {
+    const std::lock_guard lock(trouble_mutex_);
+    if (trouble_code_ == 0) return;
+    trouble_.clear();
+    trouble_code_ = 0;
+    in_trouble_ = false;
+  }
+  LogEntry(LogLevel::info, "mail_store_recovered")
+      .listener(options_.listener)
+      .protocol("smtp")
+      .send("mail is accepted again");
+}
+
+}  // namespace netd::smtp

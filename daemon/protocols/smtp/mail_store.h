@@ -1,0 +1,105 @@
+// Puts messages into Maildir folders, on threads of its own.
+//
+// Durable and fast at once: a storage thread takes all messages that wait (group commit), starts
+// the writing of all of them before it waits for the first, and one fsync of a folder serves every
+// message that was renamed into it before, of whatever thread.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/error.h"
+#include "daemon/base/thread_pool.h"
+#include "daemon/protocols/smtp/delivery.h"
+#include "daemon/protocols/smtp/maildir.h"
+
+namespace netd::smtp {
+
+class MailStore {
+ public:
+  struct Options {
+    std::string root;      ///< the folder of all mailboxes; made when it is missing
+    std::string hostname;  ///< in file names
+    std::string listener;  ///< for the log
+    bool sync = true;      ///< every copy is on disk before a delivery is done
+
+    friend bool operator==(const Options&, const Options&) = default;
+  };
+
+  /// Fails when the root cannot be made or written to. `clock` must outlive the store.
+  [[nodiscard]] static Result<std::shared_ptr<MailStore>> create(Options options,
+                                                                 const Clock& clock);
+  /// Finishes what was submitted. Not to be called from a storage thread.
+  ~MailStore();
+  MailStore(const MailStore&) = delete;
+  MailStore& operator=(const MailStore&) = delete;
+
+  /// Takes the next step of a delivery: writes its chunk, and after the last one puts the message
+  /// into all its mailboxes, or into none. The delivery comes back through its outbox (not one that
+  /// is given up). Never blocks; any thread. Each session has one delivery here at most, which is
+  /// what bounds the queue.
+  void submit(std::unique_ptr<Delivery> delivery);
+
+  [[nodiscard]] UniqueNames::Name next_name() { return names_.next(); }
+  [[nodiscard]] const Options& options() const { return options_; }
+  /// Empty when the last message could be stored, else why not. Any thread.
+  [[nodiscard]] std::string trouble() const;
+
+ private:
+  /// What is known of one mailbox. Kept by the table and by the threads that work on it, which is
+  /// why it is shared: the table forgets mailboxes when it has too many.
+  struct Mailbox;
+  using Batch = std::vector<std::unique_ptr<Delivery>>;
+
+  MailStore(Options options, const Clock& clock);
+
+  void work();
+  void run_batch(Batch& batch);
+  void run_step(Delivery& delivery);
+  void commit(std::vector<Delivery*>& deliveries);
+  int write_chunk(Delivery& delivery);
+  int open_file(Delivery& delivery);
+  int place(Delivery& delivery);
+  int place_copy(const Delivery& delivery, const std::string& mailbox, const std::string& target);
+  int copy_file(const Delivery& delivery, const std::string& mailbox, const std::string& target);
+  /// Ends a delivery with an error: removes every trace of it.
+  void roll_back(Delivery& delivery, int error, std::string_view doing);
+  static void remove_traces(Delivery& delivery);
+
+  std::shared_ptr<Mailbox> mailbox(const std::string& name);
+  int prepare(const std::string& mailbox_name, bool again);
+  int sync_mailbox(Mailbox& mailbox);
+  [[nodiscard]] std::string path(std::string_view mailbox, std::string_view folder,
+                                 std::string_view file) const;
+
+  void note_failure(int error, std::string_view doing);
+  void note_success();
+
+  const Options options_;
+  UniqueNames names_;
+
+  std::mutex mailboxes_mutex_;  // guards mailboxes_
+  std::unordered_map<std::string, std::shared_ptr<Mailbox>> mailboxes_;
+
+  mutable std::mutex trouble_mutex_;  // guards trouble_ and trouble_code_
+  std::string trouble_;
+  int trouble_code_ = 0;
+  std::atomic<bool> in_trouble_{false};
+
+  std::mutex queue_mutex_;  // guards queue_, busy_ and waking_
+  std::deque<std::unique_ptr<Delivery>> queue_;
+  std::size_t busy_ = 0;  // threads that were asked for and have not gone idle again
+  bool waking_ = false;   // one of them has not taken its first batch yet
+  ThreadPool threads_;    // depends on: everything above
+};
+
+}  // namespace netd::smtp

@@ -1,0 +1,9 @@
+#pragma once
+
+#include "daemon/protocols/protocol.h"
+
+namespace netd {
+
+extern const Protocol kSmtpProtocol;
+
+}  // namespace netd

@@ -1,0 +1,578 @@
+// How tasks reach consumers, the disk, and the end of their time.
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <iterator>
+#include <system_error>
+
+#include "daemon/base/log.h"
+#include "daemon/base/message_ids.h"
+#include "daemon/base/text.h"
+#include "daemon/event/dispatcher.h"
+#include "daemon/tasks/durable_task_service.h"
+#include "daemon/tasks/sqlite_store.h"
+
+namespace netd::tasks {
+
+namespace {
+
+constexpr milliseconds kProbeInterval{1000};
+/// SyncMode::off: so many changes go to the disk before sync_interval is over.
+constexpr std::size_t kMaxBehind = 100'000;
+/// What one wake-up handles before the loop gets its turn.
+constexpr int kMaxDue = 1000;
+/// The wall clock may jump: what waits for a time of it is looked at this often.
+constexpr milliseconds kWallCheck{60'000};
+constexpr std::int64_t kSweepInterval = 60'000;  // ms
+constexpr std::size_t kLoggedData = 120;
+
+}  // namespace
+
+Result<std::unique_ptr<TaskService>> TaskService::create(Dispatcher& dispatcher,
+                                                         TaskServiceSettings settings) {
+  const bool durable = settings.sync == SyncMode::always;
+  auto store = SqliteStore::open({.folder = settings.path,
+                                  .durability = durable ? SqliteStore::Durability::power_loss
+                                                        : SqliteStore::Durability::process});
+  if (!store) return std::unexpected(store.error());
+  const Duration interval =
+      settings.sync == SyncMode::batch ? Duration(settings.sync_interval) : Duration::zero();
+  std::random_device entropy;
+  const std::uint64_t seed = (std::uint64_t{entropy()} << 32) | entropy();
+  auto service = std::make_unique<DurableTaskService>(dispatcher, std::move(settings), seed);
+  if (auto loaded = service->load(**store); !loaded) return std::unexpected(loaded.error());
+  try {
+    service->start(std::make_unique<StorageThread>(dispatcher, std::move(*store), interval));
+  } catch (const std::system_error& failed) {
+    return fail_system("start the thread of the task store", failed.code().value());
+  }
+  return std::unique_ptr<TaskService>(std::move(service));
+}
+
+void own_texts(StoreOp& op) {
+  Record& record = op.record;
+  const std::size_t size = record.id.size() + record.queue.size() + record.data.size();
+  op.owned = std::make_unique_for_overwrite<char[]>(size);
+  char* to = op.owned.get();
+  for (std::string_view* text : {&record.id, &record.queue, &record.data}) {
+    if (!text->empty()) std::memcpy(to, text->data(), text->size());
+    *text = {to, text->size()};
+    to += text->size();
+  }
+}
+
+// Handing out.
+
+/// Gives ready tasks to parked consumers, the one who waited longest first.
+void DurableTaskService::serve(QueueIndex queue) {
+  while (consumers_.has(queue)) {
+    const Slot slot = set_.next_ready(queue);
+    if (slot == kNoSlot) break;
+    auto guest = consumers_.take_first(queue);
+    set_.remove_waiting(queue);
+    hand_out(slot, std::move(guest->payload));
+  }
+  schedule();
+}
+
+void DurableTaskService::hand_out(Slot slot, Consumer consumer) {
+  if (!set_.at(slot).data_in_memory) {
+    fetch(slot, [this, slot, consumer = std::move(consumer)](TaskResult<std::string> data) mutable {
+      set_.let_go(slot);
+      hand_out_fetched(slot, std::move(consumer), std::move(data));
+      // Those who came for the task in between had to stand behind this consumer.
+      if (!set_.at(slot).held) call_waiting(slot);
+    });
+    return;
+  }
+  std::string data(set_.at(slot).data());
+  consumer.request.lease ? hand_out_leased(slot, consumer, std::move(data))
+                         : hand_out_for_good(slot, std::move(consumer), std::move(data));
+}
+
+void DurableTaskService::hand_out_fetched(Slot slot, Consumer consumer,
+                                          TaskResult<std::string> data) {
+  if (!data) {
+    if (present(consumer)) consumer.callback(std::unexpected(data.error()));
+  } else if (!present(consumer)) {
+    serve(set_.at(slot).queue);
+  } else if (consumer.request.lease) {
+    hand_out_leased(slot, consumer, std::move(*data));
+  } else {
+    hand_out_for_good(slot, std::move(consumer), std::move(*data));
+  }
+}
+
+/// Whether there is still somebody to hand a task to.
+bool DurableTaskService::present(const Consumer& consumer) const {
+  return consumer.request.holder == 0 || holders_.contains(consumer.request.holder);
+}
+
+void DurableTaskService::hand_out_leased(Slot slot, Consumer& consumer, std::string data) {
+  const TakeRequest& request = consumer.request;
+  const std::uint64_t seq = set_.at(slot).seq;
+  const std::uint32_t attempt = set_.at(slot).attempt + 1;
+  set_.set_attempt(slot, attempt);
+  set_.make_leased(slot, now() + *request.lease, {*request.lease, request.holder, request.bind});
+  ++counters_.taken;
+  notify("taken", slot);
+  schedule();
+  if (consumer.callback(snapshot(slot, std::move(data)))) return;
+  // The callback may have called for anything: is it still this lease?
+  if (!set_.lives(slot, seq) || set_.at(slot).held || set_.at(slot).attempt != attempt ||
+      set_.at(slot).state != TaskState::leased) {
+    return;
+  }
+  set_.set_attempt(slot, attempt - 1);
+  set_.make_ready(slot);
+  --counters_.taken;
+  serve(set_.at(slot).queue);
+}
+
+/// The row goes first, and the answer follows when it is gone: what was answered never comes again.
+void DurableTaskService::hand_out_for_good(Slot slot, Consumer consumer, std::string data) {
+  set_.hold(slot);
+  write(StoreOp::Kind::erase, slot, record_of(slot),
+        [this, slot, consumer = std::move(consumer),
+         data = std::move(data)](const StoreError* error) mutable {
+          if (error != nullptr) {
+            let_go(slot);
+            if (present(consumer)) consumer.callback(std::unexpected(unavailable(*error)));
+            return;
+          }
+          set_.set_on_disk(slot, false);
+          if (!present(consumer)) return put_back(slot);
+          set_.set_attempt(slot, set_.at(slot).attempt + 1);
+          if (!consumer.callback(snapshot(slot, std::move(data)))) {
+            set_.set_attempt(slot, set_.at(slot).attempt - 1);
+            return put_back(slot);
+          }
+          ++counters_.taken;
+          notify("taken", slot);
+          const std::uint64_t seq = set_.at(slot).seq;
+          free_task(slot);
+          answer_result(seq, std::optional<std::string>("null"));
+        });
+}
+
+/// Nobody was there to take a task that has left the disk already.
+void DurableTaskService::put_back(Slot slot) {
+  mark_dirty(slot);
+  const QueueIndex queue = set_.at(slot).queue;
+  let_go(slot);
+  serve(queue);
+}
+
+/// A lease is over without a word from the consumer.
+void DurableTaskService::return_task(Slot slot) {
+  ++counters_.returned;
+  notify("returned", slot);
+  const QueueIndex queue = set_.at(slot).queue;
+  Next next;
+  next.attempt = set_.at(slot).attempt;
+  const std::uint32_t max_attempts = set_.at(slot).max_attempts;
+  if (max_attempts != 0 && next.attempt >= max_attempts) next.state = TaskState::dead;
+  become(slot, next);
+  mark_dirty(slot);
+  serve(queue);
+}
+
+void DurableTaskService::become(Slot slot, const Next& next) {
+  set_.set_attempt(slot, next.attempt);
+  switch (next.state) {
+    case TaskState::delayed:
+      set_.make_delayed(slot, now() + next.delay);
+      break;
+    case TaskState::dead:
+      set_.make_dead(slot);
+      bury(slot);
+      break;
+    case TaskState::ready:
+    case TaskState::leased:
+      set_.make_ready(slot);
+      break;
+  }
+}
+
+/// Tells everybody that a task is dead.
+void DurableTaskService::bury(Slot slot) {
+  ++counters_.died;
+  notify("dead", slot);
+  const Entry& task = set_.at(slot);
+  LogEntry(LogLevel::warning, "task_dead")
+      .message_id(message_id::kTaskDead)
+      .task(task.id())
+      .queue(set_.queue_name(task.queue))
+      .send("task " + printable(task.id(), kLoggedData) + " of the queue \"" +
+            printable(set_.queue_name(task.queue), kLoggedData) + "\" is dead after " +
+            std::to_string(task.attempt) + " attempts");
+  answer_result(task.seq, task_fail(TaskErrorCode::dead, "the task has failed for good"));
+}
+
+/// Of a held task. Those who waited for it find it gone.
+void DurableTaskService::free_task(Slot slot) {
+  set_.remove(slot);
+  call_waiting(slot);
+}
+
+/// Doubles with each attempt up to retry_delay_max. The jitter, up to a quarter, keeps what failed
+/// together from coming back together, and is too small to make a delay shorter than the one
+/// before.
+milliseconds DurableTaskService::retry_delay(std::uint32_t attempt) {
+  milliseconds delay = settings_.retry_delay;
+  for (std::uint32_t i = 1; i < attempt && delay < settings_.retry_delay_max; ++i) delay *= 2;
+  if (delay > milliseconds(0)) {
+    delay += milliseconds(
+        static_cast<std::int64_t>(random_() % (static_cast<std::uint64_t>(delay.count()) / 4 + 1)));
+  }
+  return std::min({delay, settings_.retry_delay_max, kMaxDuration});
+}
+
+// Held tasks.
+
+bool DurableTaskService::wait_if_held(Slot slot, std::function<void()> again) {
+  if (!set_.at(slot).held) return false;
+  held_waiters_[slot].push_back(std::move(again));
+  return true;
+}
+
+void DurableTaskService::let_go(Slot slot) {
+  set_.let_go(slot);
+  call_waiting(slot);
+  schedule();
+}
+
+void DurableTaskService::call_waiting(Slot slot) {
+  const auto found = held_waiters_.find(slot);
+  if (found == held_waiters_.end()) return;
+  const auto waiting = std::move(found->second);
+  held_waiters_.erase(found);
+  for (const auto& again : waiting) again();
+}
+
+void DurableTaskService::fetch(Slot slot, std::function<void(TaskResult<std::string>)> then) {
+  set_.hold(slot);
+  StoreOp op{.kind = StoreOp::Kind::read};
+  op.record.seq = set_.at(slot).seq;
+  submit(std::move(op),
+         [this, slot, then = std::move(then)](const StoreError* error, StoreOp& read) {
+           if (error != nullptr) return then(std::unexpected(unavailable(*error)));
+           if (read.found) return then(std::move(read.text));
+           found_damage(slot);
+           then(task_fail(TaskErrorCode::unavailable,
+                          "the stored data of the task is damaged; it is dead now"));
+         });
+}
+
+/// The row of a held task is not what was written. It stays, for whoever repairs things.
+void DurableTaskService::found_damage(Slot slot) {
+  const Entry& task = set_.at(slot);
+  LogEntry(LogLevel::error, "store_damaged")
+      .message_id(message_id::kStoreDamaged)
+      .task(task.id())
+      .queue(set_.queue_name(task.queue))
+      .send("tasks store " + settings_.path + ": the data of task " +
+            printable(task.id(), kLoggedData) + " is damaged");
+  become(slot, {.state = TaskState::dead, .attempt = task.attempt});
+}
+
+// The disk.
+
+Record DurableTaskService::record_of(Slot slot) const {
+  const Entry& task = set_.at(slot);
+  Record record;
+  record.seq = task.seq;
+  record.id = task.id();
+  record.queue = set_.queue_name(task.queue);
+  record.data = task.data();
+  record.priority = task.priority;
+  record.attempt = task.attempt;
+  record.max_attempts = task.max_attempts;
+  record.dead = task.state == TaskState::dead;
+  record.created = task.created;
+  record.expires = task.expires;
+  if (task.state == TaskState::delayed) {
+    const auto left = std::chrono::duration_cast<milliseconds>(task.deadline - now());
+    record.ready_at = std::max<std::int64_t>(wall_ms() + left.count(), 1);
+  }
+  return record;
+}
+
+Record DurableTaskService::record_of(Slot slot, const Next& next) const {
+  Record record = record_of(slot);
+  record.attempt = next.attempt;
+  record.dead = next.state == TaskState::dead;
+  record.ready_at = next.state == TaskState::delayed ? wall_ms() + next.delay.count() : 0;
+  return record;
+}
+
+/// A change of a held task. `then` runs when it is durable or refused; with SyncMode::off at once.
+void DurableTaskService::write(StoreOp::Kind kind, Slot slot, const Record& record, Then then) {
+  if (write_behind_) {
+    if (kind == StoreOp::Kind::erase) {
+      if (set_.at(slot).on_disk) erased_.push_back(set_.at(slot).seq);
+    } else {
+      mark_dirty(slot);
+    }
+    if (then) then(nullptr);
+    schedule();
+    return;
+  }
+  StoreOp op{.kind = kind};
+  op.record = record;
+  if (!then) return submit(std::move(op), nullptr);
+  submit(std::move(op),
+         [this, kind, slot, then = std::move(then)](const StoreError* error, StoreOp&) {
+           if (error == nullptr && kind == StoreOp::Kind::put) set_.set_on_disk(slot, true);
+           then(error);
+         });
+}
+
+void DurableTaskService::submit(StoreOp op, Batch::Completion completion) {
+  if (op.kind != StoreOp::Kind::read && op.kind != StoreOp::Kind::read_result) {
+    batch_writes_ = true;
+  }
+  batch_.add(std::move(op), std::move(completion));
+  schedule();
+}
+
+/// The row is brought up to date with the next commit; nobody waits for it.
+void DurableTaskService::mark_dirty(Slot slot) {
+  if (set_.at(slot).dirty) return;
+  set_.set_dirty(slot, true);
+  dirty_.push_back({slot, set_.at(slot).seq});
+  schedule();
+}
+
+/// Adds what is dirty, ahead of the changes that somebody waits for: those are newer.
+void DurableTaskService::add_dirty(Batch& batch) {
+  for (const std::uint64_t seq : erased_) {
+    StoreOp op{.kind = StoreOp::Kind::erase};
+    op.record.seq = seq;
+    batch.ops.push_back(std::move(op));
+  }
+  std::erase_if(dirty_, [this](const Dirty& one) { return !set_.lives(one.slot, one.seq); });
+  for (Dirty& one : dirty_) {
+    one.fresh = !set_.at(one.slot).on_disk;
+    StoreOp op{.kind = one.fresh ? StoreOp::Kind::put : StoreOp::Kind::update};
+    op.record = record_of(one.slot);
+    // The task may change or go while the thread writes it.
+    if (one.fresh) {
+      own_texts(op);
+    } else {
+      op.record.id = op.record.queue = op.record.data = {};
+    }
+    batch.ops.push_back(std::move(op));
+    set_.set_dirty(one.slot, false);
+    set_.set_on_disk(one.slot, true);
+  }
+}
+
+/// Results that nobody fetched in time go, a bounded number at a time.
+void DurableTaskService::sweep_results(Batch& batch) {
+  const std::int64_t wall = wall_ms();
+  if (!available_ || wall < results_swept_ + kSweepInterval) return;
+  results_swept_ = wall;
+  StoreOp sweep{.kind = StoreOp::Kind::erase_results};
+  sweep.record.expires = wall;
+  batch_writes_ = true;
+  batch.add(std::move(sweep), [this](const StoreError* error, StoreOp& op) {
+    if (error != nullptr || !op.found) return;
+    results_swept_ = 0;
+    schedule();
+  });
+}
+
+void DurableTaskService::probe() {
+  probe_due_ = true;
+  flush();
+}
+
+void DurableTaskService::flush() {
+  Batch batch;
+  add_dirty(batch);
+  sweep_results(batch);
+  if (std::exchange(probe_due_, false)) batch.add({.kind = StoreOp::Kind::probe}, nullptr);
+  const std::size_t ahead = batch.ops.size();
+  if (ahead == 0 && batch_.ops.empty()) return;
+  const bool writes = batch_writes_ || ahead > 0;
+  std::ranges::move(batch_.ops, std::back_inserter(batch.ops));
+  for (Batch::Waiter& waiter : batch_.waiters) {
+    batch.waiters.push_back({waiter.op + ahead, std::move(waiter.completion)});
+  }
+  batch.outcome = [this, writes, dirty = std::exchange(dirty_, {}),
+                   erased = std::exchange(erased_, {})](const StoreError* error) {
+    error == nullptr ? settle(dirty) : restore_dirty(dirty, erased);
+    on_outcome(error, writes);
+  };
+  batch_ = {};
+  batch_writes_ = false;
+  behind_.cancel();
+  committer_->submit(std::move(batch));
+}
+
+void DurableTaskService::on_outcome(const StoreError* error, bool wrote) {
+  if (error != nullptr) {
+    probe_.arm(kProbeInterval);
+    if (!available_) return;
+    available_ = false;
+    const bool damaged = error->kind == StoreError::Kind::damaged;
+    LogEntry(LogLevel::error, damaged ? "store_damaged" : "store_unavailable")
+        .message_id(damaged ? message_id::kStoreDamaged : message_id::kStoreUnavailable)
+        .send("tasks store " + settings_.path + ": " + error->what +
+              "; tasks are refused until the disk takes them again");
+    return;
+  }
+  if (!wrote || available_) return;
+  available_ = true;
+  probe_.cancel();
+  LogEntry(LogLevel::info, "store_available")
+      .send("tasks store " + settings_.path + ": the disk takes tasks again");
+  // Consumers that were refused left their tasks to those who are still parked.
+  for (const QueueStats& queue : set_.queue_stats()) {
+    if (const QueueIndex index = set_.find_queue(queue.name); index != kNoQueue) serve(index);
+  }
+}
+
+void DurableTaskService::restore_dirty(const std::vector<Dirty>& dirty,
+                                       const std::vector<std::uint64_t>& erased) {
+  for (const std::uint64_t seq : erased) {
+    // What was put back meanwhile must not be erased behind its back.
+    if (set_.find_seq(seq) == kNoSlot) erased_.push_back(seq);
+  }
+  for (const Dirty& one : dirty) {
+    if (!set_.lives(one.slot, one.seq)) continue;  // its erasure is on its way
+    if (one.fresh) set_.set_on_disk(one.slot, false);
+    mark_dirty(one.slot);
+  }
+}
+
+void DurableTaskService::settle(const std::vector<Dirty>& dirty) {
+  for (const Dirty& one : dirty) {
+    if (set_.lives(one.slot, one.seq) && !set_.at(one.slot).dirty) drop_data_if_short(one.slot);
+  }
+}
+
+/// Leaves the data to the disk when memory gets short. The index has the last quarter for itself.
+void DurableTaskService::drop_data_if_short(Slot slot) {
+  if (!set_.at(slot).on_disk || set_.memory() <= settings_.memory_limit / 4 * 3) return;
+  set_.drop_data(slot);
+}
+
+TaskError DurableTaskService::unavailable(const StoreError& error) const {
+  return {TaskErrorCode::unavailable, "the task store refuses: " + error.what};
+}
+
+// Time.
+
+Monotonic DurableTaskService::now() const { return dispatcher_.clock().now(); }
+
+std::int64_t DurableTaskService::wall_ms() const {
+  return std::chrono::duration_cast<milliseconds>(dispatcher_.clock().wall().time_since_epoch())
+      .count();
+}
+
+/// All that one turn of the loop brings goes to the disk together.
+void DurableTaskService::schedule() {
+  if (!turn_.armed()) turn_.arm(Duration::zero());
+}
+
+void DurableTaskService::end_of_turn() {
+  arm_wakeup();
+  if (write_behind_) {
+    const std::size_t behind = dirty_.size() + erased_.size() + batch_.ops.size();
+    if (behind > 0 && !behind_.armed()) behind_.arm(settings_.sync_interval);
+    if (batch_.waiters.empty() && behind < kMaxBehind) return;
+  }
+  // While the disk refuses, what nobody waits for is left to the probe.
+  if (!available_ && batch_.ops.empty()) return;
+  flush();
+}
+
+void DurableTaskService::arm_wakeup() {
+  Monotonic next = Monotonic::max();
+  for (const auto& one :
+       {set_.next_deadline(), consumers_.next_deadline(), result_waiters_.next_deadline()}) {
+    if (one) next = std::min(next, *one);
+  }
+  if (const auto expiry = set_.next_expiry()) {
+    const milliseconds left(std::max<std::int64_t>(*expiry - wall_ms(), 0));
+    next = std::min(next, now() + std::min(left, kWallCheck));
+  }
+  if (next == Monotonic::max()) {
+    wakeup_.cancel();
+  } else {
+    wakeup_.arm_at(next);
+  }
+}
+
+void DurableTaskService::wake_up() {
+  const Monotonic time = now();
+  int left = kMaxDue;
+  while (left-- > 0) {
+    if (const Slot slot = set_.next_due(time); slot != kNoSlot) {
+      if (set_.at(slot).state == TaskState::leased) {
+        return_task(slot);
+      } else {
+        const QueueIndex queue = set_.at(slot).queue;
+        set_.make_ready(slot);
+        serve(queue);
+      }
+    } else if (!expire_some()) {
+      break;
+    }
+  }
+  // What is ready now goes to those whose wait ends now.
+  while (left-- > 0) {
+    if (auto consumer = consumers_.take_due(time)) {
+      set_.remove_waiting(static_cast<QueueIndex>(consumer->key));
+      consumer->payload.callback(std::nullopt);
+    } else if (auto waiter = result_waiters_.take_due(time)) {
+      waiter->payload(std::nullopt);
+    } else {
+      break;
+    }
+  }
+  schedule();
+}
+
+/// Drops one task whose time to live is over, if there is one.
+bool DurableTaskService::expire_some() {
+  const Slot slot = set_.next_expired(wall_ms());
+  if (slot == kNoSlot) return false;
+  ++counters_.expired;
+  notify("expired", slot);
+  const std::uint64_t seq = set_.at(slot).seq;
+  if (set_.at(slot).on_disk) erased_.push_back(seq);
+  set_.hold(slot);
+  free_task(slot);
+  answer_result(seq, task_fail(TaskErrorCode::not_found, "the task has expired"));
+  return true;
+}
+
+Task DurableTaskService::snapshot(Slot slot, std::string data) const {
+  const Entry& entry = set_.at(slot);
+  Task task;
+  task.id = entry.id();
+  task.data = std::move(data);
+  task.queue = set_.queue_name(entry.queue);
+  task.priority = entry.priority;
+  task.attempt = entry.attempt;
+  task.max_attempts = entry.max_attempts;
+  task.created = WallTime(milliseconds(entry.created));
+  task.state = entry.state;
+  if (entry.state == TaskState::delayed || entry.state == TaskState::leased) {
+    task.due_in =
+        std::max(std::chrono::ceil<milliseconds>(entry.deadline - now()), milliseconds(0));
+  }
+  if (entry.expires != 0) task.expires = WallTime(milliseconds(entry.expires));
+  return task;
+}
+
+void DurableTaskService::notify(std::string_view what, Slot slot) const {
+  if (!observer_) return;
+  const Entry& task = set_.at(slot);
+  observer_({what, task.id(), set_.queue_name(task.queue), task.attempt});
+}
+
+}  // namespace netd::tasks

@@ -1,0 +1,182 @@
+// The task queue's service: decides what happens to a task, writes it down, and answers.
+//
+// Every change follows one pattern: the task is held, the change goes to the disk, and when that
+// has it the task takes its new state and the answer is given; when the disk refuses, the task is
+// let go as it was. Whoever comes for a held task waits for the outcome and then tries anew.
+//
+// Changes that nobody waits for (a lease that ran out, a task that expired) are made in memory at
+// once and marked dirty: they go with the next commit, and again with each until one succeeds. With
+// SyncMode::off all changes are made like that.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "daemon/event/timer.h"
+#include "daemon/tasks/group_commit.h"
+#include "daemon/tasks/queue_set.h"
+#include "daemon/tasks/task_service.h"
+#include "daemon/tasks/waiting_room.h"
+
+namespace netd::tasks {
+
+/// Copies the texts of the record into the operation.
+void own_texts(StoreOp& op);
+
+class DurableTaskService final : public TaskService {
+ public:
+  /// `seed` decides about made-up ids and the jitter of retries.
+  DurableTaskService(Dispatcher& dispatcher, TaskServiceSettings settings, std::uint64_t seed);
+  ~DurableTaskService() override;
+
+  /// Takes over what the store has. Before start().
+  [[nodiscard]] Result<void> load(Store& store);
+  /// From now on changes go to `committer`.
+  void start(std::unique_ptr<Committer> committer);
+
+  void produce(NewTask task, ProduceCallback callback) override;
+  void take(TakeRequest request, TakeCallback callback) override;
+  [[nodiscard]] Holder new_holder() override;
+  void release(Holder holder) override;
+  void done(TaskRef task, std::string result, Callback callback) override;
+  void fail(TaskRef task, std::optional<milliseconds> delay, Callback callback) override;
+  void give_back(TaskRef task, std::optional<milliseconds> delay, Callback callback) override;
+  void touch(TaskRef task, std::optional<milliseconds> lease, Callback callback) override;
+  void kick(std::string id, Callback callback) override;
+  void kick_queue(std::string queue, std::size_t limit, CountCallback callback) override;
+  void erase(std::string id, Callback callback) override;
+  void peek(std::string id, TaskCallback callback) override;
+  void peek_next(std::string queue, TaskCallback callback) override;
+  void list(ListRequest request, PageCallback callback) override;
+  [[nodiscard]] TaskStats stats() const override;
+  void pause(std::string queue, Callback callback) override;
+  void resume(std::string queue, Callback callback) override;
+  void await_result(std::string id, milliseconds wait, Holder holder,
+                    ResultCallback callback) override;
+  void apply(const TaskServiceSettings& settings) override;
+  void set_observer(std::function<void(const TaskEvent&)> observer) override;
+
+ private:
+  using Then = std::function<void(const StoreError* error)>;
+  struct Consumer {
+    TakeRequest request;
+    TakeCallback callback;
+  };
+  /// What a task becomes when a change of it is durable.
+  struct Next {
+    TaskState state = TaskState::ready;  // ready, delayed or dead
+    milliseconds delay{0};
+    std::uint32_t attempt = 0;
+  };
+
+  struct Dirty {
+    Slot slot;
+    std::uint64_t seq;
+    bool fresh = false;  // the disk has no row of it
+  };
+
+  // Requests.
+  [[nodiscard]] std::optional<TaskError> check(const NewTask& task) const;
+  [[nodiscard]] std::optional<TaskError> check_room(const NewTask& task) const;
+  void produce_again(Slot slot, NewTask task, ProduceCallback callback);
+  void compare(Slot slot, const NewTask& task, std::string_view data,
+               const ProduceCallback& callback);
+  [[nodiscard]] TaskResult<Slot> find_task(const std::string& id) const;
+  [[nodiscard]] TaskResult<Slot> find_leased(const TaskRef& ref) const;
+  void finish_attempt(TaskRef ref, const Next& next, std::string_view what, Callback callback);
+  void set_pause(std::string queue, bool paused, Callback callback);
+  void read_result(std::string id, ResultCallback callback);
+
+  // Handing out.
+  void serve(QueueIndex queue);
+  void hand_out(Slot slot, Consumer consumer);
+  void hand_out_fetched(Slot slot, Consumer consumer, TaskResult<std::string> data);
+  void hand_out_leased(Slot slot, Consumer& consumer, std::string data);
+  void hand_out_for_good(Slot slot, Consumer consumer, std::string data);
+  void put_back(Slot slot);
+  [[nodiscard]] bool present(const Consumer& consumer) const;
+  void return_task(Slot slot);
+  void become(Slot slot, const Next& next);
+  void bury(Slot slot);
+  void free_task(Slot slot);
+  [[nodiscard]] milliseconds retry_delay(std::uint32_t attempt);
+
+  // Held tasks.
+  /// Runs `again` when the task is held no longer. False when it is not held.
+  bool wait_if_held(Slot slot, std::function<void()> again);
+  void let_go(Slot slot);
+  void call_waiting(Slot slot);
+  /// Holds the task while its data is read.
+  void fetch(Slot slot, std::function<void(TaskResult<std::string>)> then);
+  void found_damage(Slot slot);
+
+  // The disk.
+  [[nodiscard]] Record record_of(Slot slot) const;
+  [[nodiscard]] Record record_of(Slot slot, const Next& next) const;
+  void write(StoreOp::Kind kind, Slot slot, const Record& record, Then then);
+  void submit(StoreOp op, Batch::Completion completion);
+  void mark_dirty(Slot slot);
+  void add_dirty(Batch& batch);
+  void flush();
+  void on_outcome(const StoreError* error, bool wrote);
+  void restore_dirty(const std::vector<Dirty>& dirty, const std::vector<std::uint64_t>& erased);
+  void settle(const std::vector<Dirty>& dirty);
+  void probe();
+  void sweep_results(Batch& batch);
+  void drop_data_if_short(Slot slot);
+
+  // Time.
+  void end_of_turn();
+  void schedule();
+  void arm_wakeup();
+  void wake_up();
+  bool expire_some();
+  [[nodiscard]] Monotonic now() const;
+  [[nodiscard]] std::int64_t wall_ms() const;
+
+  [[nodiscard]] Task snapshot(Slot slot, std::string data) const;
+  [[nodiscard]] TaskError unavailable(const StoreError& error) const;
+  void notify(std::string_view what, Slot slot) const;
+  void answer_result(std::uint64_t seq, const TaskResult<std::optional<std::string>>& result);
+  [[nodiscard]] std::string make_id();
+
+  Dispatcher& dispatcher_;
+  TaskServiceSettings settings_;
+  const bool write_behind_;
+  std::mt19937_64 random_;
+  std::function<void(const TaskEvent&)> observer_;
+
+  QueueSet set_;
+  std::uint64_t last_seq_ = 0;
+  WaitingRoom<Consumer> consumers_;             // by queue
+  WaitingRoom<ResultCallback> result_waiters_;  // by seq
+  Holder last_holder_ = 0;
+  std::unordered_set<Holder> holders_;
+  std::unordered_map<Slot, std::vector<std::function<void()>>> held_waiters_;
+  TaskStats counters_;  // its counters only
+
+  Batch batch_;  // what this turn brought
+  bool batch_writes_ = false;
+  std::vector<Dirty> dirty_;
+  std::vector<std::uint64_t> erased_;  // seqs of rows without a task
+  bool available_ = true;
+  bool probe_due_ = false;
+  std::int64_t results_swept_ = 0;  // CLOCK_REALTIME, ms
+
+  Timer turn_;                            // the end of this turn of the loop
+  Timer behind_;                          // SyncMode::off: when what is dirty goes to the disk
+  Timer wakeup_;                          // the next delay, lease, wait or time to live to end
+  Timer probe_;                           // while the disk refuses
+  std::unique_ptr<Committer> committer_;  // goes first: it has completions that point here
+};
+
+}  // namespace netd::tasks

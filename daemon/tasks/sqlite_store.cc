@@ -1,0 +1,466 @@
+#include "daemon/tasks/sqlite_store.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "daemon/base/unique_fd.h"
+
+namespace netd::tasks {
+
+namespace {
+
+constexpr std::int64_t kApplicationId = 0x6e657464;  // "netd", PRAGMA application_id
+constexpr int kVersion = 1;                          // PRAGMA user_version
+
+// What a store of version 1 is. Later versions are reached by steps of upgrade() alone, so that a
+// new store and an upgraded one are the same.
+constexpr const char* kSchema = R"sql(
+  CREATE TABLE task(
+    seq INTEGER PRIMARY KEY,
+    sum INTEGER NOT NULL,           -- of id, queue, data and created, see checksum()
+    id TEXT NOT NULL,
+    queue TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    max_attempts INTEGER NOT NULL,
+    dead INTEGER NOT NULL,
+    created INTEGER NOT NULL,       -- CLOCK_REALTIME, ms, as all times here
+    ready_at INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    data TEXT NOT NULL);
+  CREATE TABLE paused_queue(name TEXT PRIMARY KEY) WITHOUT ROWID;
+  CREATE TABLE result(
+    id TEXT PRIMARY KEY,
+    expires INTEGER NOT NULL,
+    result TEXT NOT NULL) WITHOUT ROWID;
+  CREATE INDEX result_by_expiry ON result(expires);
+  CREATE TABLE probe(number INTEGER PRIMARY KEY);
+)sql";
+
+/// A checkpoint is worth its fsync(2) of the database from here on, when nobody waits.
+constexpr int kCheckpointIdle = 1000;
+/// And must be made whoever waits, lest the log grow without end.
+constexpr int kCheckpointAlways = 4000;
+constexpr int kVacuumPages = 64;
+constexpr int kUnusedPages = 256;  // too few to give back
+constexpr int kSmallest = 4096;    // bytes: one page
+constexpr int kSweep = 1000;
+constexpr int kBusyTimeoutMs = 500;  // a netd that is just ending may still have the store
+
+/// FNV-1a: any one changed byte changes the sum, which is what damage on a disk looks like.
+class Checksum {
+ public:
+  Checksum& add(std::string_view bytes) {
+    for (const char byte : bytes) mix(static_cast<unsigned char>(byte));
+    mix(0xff);  // a boundary: no text has this byte
+    return *this;
+  }
+  Checksum& add(std::int64_t number) {
+    for (int shift = 0; shift < 64; shift += 8) {
+      mix(static_cast<unsigned char>(static_cast<std::uint64_t>(number) >> shift));
+    }
+    return *this;
+  }
+  [[nodiscard]] std::int64_t value() const { return static_cast<std::int64_t>(sum_); }
+
+ private:
+  void mix(unsigned char byte) { sum_ = (sum_ ^ byte) * 0x100000001b3ULL; }
+  std::uint64_t sum_ = 0xcbf29ce484222325ULL;
+};
+
+std::int64_t checksum(std::string_view id, std::string_view queue, std::string_view data,
+                      std::int64_t created) {
+  return Checksum().add(id).add(queue).add(data).add(created).value();
+}
+
+Result<void> sync_folder(const std::string& folder) {
+  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd || ::fsync(fd.get()) != 0) return fail_system("sync " + folder, errno);
+  return {};
+}
+
+Result<void> make_folder(const std::string& folder) {
+  std::error_code failed;
+  if (std::filesystem::is_directory(folder, failed)) return {};
+  std::filesystem::create_directories(folder, failed);
+  if (failed) return fail_system("make the folder " + folder, failed.value());
+  if (::chmod(folder.c_str(), 0700) != 0) return fail_system("chmod " + folder, errno);
+  const std::string parent = std::filesystem::path(folder).parent_path().string();
+  return parent.empty() ? Result<void>() : sync_folder(parent);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const Options& options) {
+  if (auto made = make_folder(options.folder); !made) {
+    return std::unexpected(made.error().within("tasks"));
+  }
+  const std::string file = options.folder + "/tasks.db";
+  struct ::stat status{};
+  if (::stat(file.c_str(), &status) != 0) {
+    if (errno != ENOENT) return fail_system("tasks store " + file, errno);
+    if (auto made = make(options, file); !made) {
+      return std::unexpected(made.error().within("tasks store " + file));
+    }
+  } else if (status.st_size < kSmallest) {
+    // SQLite would take it for a new database, and tasks would be gone without a word.
+    return fail("tasks store " + file + ": damaged: the file has only " +
+                std::to_string(status.st_size) + " bytes");
+  }
+  std::unique_ptr<SqliteStore> store(new SqliteStore(file));
+  auto opened = store->attach(options);
+  if (!opened) return std::unexpected(opened.error().within("tasks store " + file));
+  return store;
+}
+
+/// Under another name, so that a crash leaves a whole store or none.
+Result<void> SqliteStore::make(const Options& options, const std::string& file) {
+  if (::access((file + "-wal").c_str(), F_OK) == 0) {
+    return fail("damaged: it is missing, but its write-ahead log " + file + "-wal is there");
+  }
+  const std::string fresh = file + ".new";
+  for (const char* suffix : {"", "-journal", "-wal", "-shm"}) ::unlink((fresh + suffix).c_str());
+  const UniqueFd created(::open(fresh.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!created) return fail_system("create " + fresh, errno);
+  {
+    SqliteStore store(fresh);
+    sqlite3* db = nullptr;
+    const int code = ::sqlite3_open_v2(fresh.c_str(), &db, SQLITE_OPEN_READWRITE, options.vfs);
+    store.db_.reset(db);
+    if (code != SQLITE_OK) return std::unexpected(store.error("create"));
+    for (const char* sql : {"PRAGMA auto_vacuum=INCREMENTAL", "PRAGMA journal_mode=DELETE", "BEGIN",
+                            kSchema, "PRAGMA application_id=1852142692", "PRAGMA user_version=1",
+                            "COMMIT", "PRAGMA journal_mode=WAL"}) {
+      if (auto done = store.execute(sql); !done) return done;
+    }
+  }
+  if (::fsync(created.get()) != 0) return fail_system("sync " + fresh, errno);
+  if (::rename(fresh.c_str(), file.c_str()) != 0) return fail_system("rename " + fresh, errno);
+  return sync_folder(options.folder);
+}
+
+Result<void> SqliteStore::attach(const Options& options) {
+  sqlite3* db = nullptr;
+  const int code = ::sqlite3_open_v2(file_.c_str(), &db, SQLITE_OPEN_READWRITE, options.vfs);
+  db_.reset(db);
+  if (code != SQLITE_OK) return std::unexpected(error("open"));
+  ::sqlite3_extended_result_codes(db, 1);
+  ::sqlite3_busy_timeout(db, kBusyTimeoutMs);
+  // Until the store is known to be whole, closing it must not change a byte of it.
+  ::sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  ::sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  // Nobody else reads the store while netd runs: its index needs no shared memory, and a second
+  // netd is refused.
+  for (const char* sql : {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA trusted_schema=OFF"}) {
+    if (auto done = execute(sql); !done) return done;
+  }
+  if (auto done = check(); !done) return done;
+  ::sqlite3_wal_hook(
+      db,
+      [](void* self, sqlite3*, const char*, int frames) {
+        static_cast<SqliteStore*>(self)->wal_frames_ = frames;
+        return SQLITE_OK;
+      },
+      this);
+  for (const char* sql :
+       {options.durability == Durability::power_loss ? "PRAGMA synchronous=FULL"
+                                                     : "PRAGMA synchronous=NORMAL",
+        "PRAGMA journal_size_limit=67108864", "PRAGMA cache_size=-16384",
+        // Takes the lock now, and not with the first task.
+        "BEGIN IMMEDIATE", "COMMIT"}) {
+    if (auto done = execute(sql); !done) return done;
+  }
+  return prepare();
+}
+
+Result<void> SqliteStore::check() {
+  const auto application = query("PRAGMA application_id");
+  if (!application) return std::unexpected(application.error());
+  if (*application != kApplicationId) return fail("not a store of netd's tasks");
+  const auto version = query("PRAGMA user_version");
+  if (!version) return std::unexpected(version.error());
+  if (*version < 1 || *version > kVersion) {
+    return fail("written by a later netd (format " + std::to_string(*version) +
+                ", this one reads 1 to " + std::to_string(kVersion) + ")");
+  }
+  Statement quick_check;
+  if (quick_check.prepare(db_.get(), "PRAGMA quick_check(1)") != SQLITE_OK ||
+      quick_check.step() != SQLITE_ROW) {
+    return std::unexpected(error("check"));
+  }
+  if (quick_check.text(0) != "ok") return fail("damaged: " + std::string(quick_check.text(0)));
+  quick_check.reset();
+  return upgrade(static_cast<int>(*version));
+}
+
+/// Brings an older store up to this version. kUpgrades[i] leads from version i + 1 to the next, in
+/// one transaction with the new number.
+Result<void> SqliteStore::upgrade(int version) {
+  static constexpr std::array<std::string_view, kVersion - 1> kUpgrades{};
+  for (std::size_t i = static_cast<std::size_t>(version) - 1; i < kUpgrades.size(); ++i) {
+    std::string step = "BEGIN IMMEDIATE;";
+    step.append(kUpgrades.at(i));
+    step.append(";PRAGMA user_version=" + std::to_string(i + 2) + ";COMMIT");
+    if (auto done = execute(step.c_str()); !done) return done;
+  }
+  return {};
+}
+
+Result<void> SqliteStore::prepare() {
+  const std::pair<Statement*, const char*> statements[] = {
+      {&begin_, "BEGIN IMMEDIATE"},
+      {&commit_, "COMMIT"},
+      {&rollback_, "ROLLBACK"},
+      {&put_, "INSERT OR REPLACE INTO task VALUES(?,?,?,?,?,?,?,?,?,?,?,?)"},
+      {&update_, "UPDATE task SET attempt=?2, dead=?3, ready_at=?4, expires=?5 WHERE seq=?1"},
+      {&erase_, "DELETE FROM task WHERE seq=?1"},
+      {&read_, "SELECT sum, id, queue, created, data FROM task WHERE seq=?1"},
+      {&pause_, "INSERT OR IGNORE INTO paused_queue VALUES(?1)"},
+      {&resume_, "DELETE FROM paused_queue WHERE name=?1"},
+      {&put_result_, "INSERT OR REPLACE INTO result VALUES(?1,?2,?3)"},
+      {&read_result_, "SELECT result FROM result WHERE id=?1 AND expires>?2"},
+      {&erase_results_,
+       "DELETE FROM result WHERE id IN (SELECT id FROM result WHERE expires<=?1 LIMIT 1000)"},
+      {&probe_, "INSERT OR REPLACE INTO probe VALUES(?1)"},
+      {&page_count_, "PRAGMA page_count"},
+      {&free_pages_, "PRAGMA freelist_count"},
+      {&vacuum_, "PRAGMA incremental_vacuum(64)"},
+  };
+  static_assert(kVacuumPages == 64 && kSweep == 1000);
+  for (const auto& [statement, sql] : statements) {
+    if (statement->prepare(db_.get(), sql) != SQLITE_OK) return std::unexpected(error("prepare"));
+  }
+  const auto page_size = query("PRAGMA page_size");
+  if (!page_size) return std::unexpected(page_size.error());
+  page_size_ = *page_size;
+  return {};
+}
+
+Result<void> SqliteStore::execute(const char* sql) {
+  if (::sqlite3_exec(db_.get(), sql, nullptr, nullptr, nullptr) == SQLITE_OK) return {};
+  Error failed = error("");
+  ::sqlite3_exec(db_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+  return std::unexpected(std::move(failed));
+}
+
+Result<std::int64_t> SqliteStore::query(const char* sql) {
+  Statement statement;
+  if (statement.prepare(db_.get(), sql) != SQLITE_OK || statement.step() != SQLITE_ROW) {
+    return std::unexpected(error(""));
+  }
+  return statement.integer(0);
+}
+
+/// In the operator's words.
+Error SqliteStore::error(std::string_view doing) const {
+  const int code = ::sqlite3_extended_errcode(db_.get());
+  const std::string reason = ::sqlite3_errmsg(db_.get());
+  switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return Error("in use by another process");
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return Error("damaged: " + reason);
+    default:
+      break;
+  }
+  const int reason_code = ::sqlite3_system_errno(db_.get());
+  const std::string what = doing.empty() ? reason : std::string(doing) + ": " + reason;
+  if (reason_code != 0 && (code & 0xff) != SQLITE_ERROR) return system_error(what, reason_code);
+  return Error(what);
+}
+
+Result<void> SqliteStore::load(const Visitor& visitor) {
+  Statement paused;
+  if (paused.prepare(db_.get(), "SELECT name FROM paused_queue") != SQLITE_OK) {
+    return std::unexpected(error("read"));
+  }
+  while (paused.step() == SQLITE_ROW) visitor.paused_queue(paused.text(0));
+
+  Statement all;
+  if (all.prepare(db_.get(),
+                  "SELECT seq, sum, id, queue, priority, attempt, max_attempts, dead, created, "
+                  "ready_at, expires, data FROM task ORDER BY seq") != SQLITE_OK) {
+    return std::unexpected(error("read"));
+  }
+  int code = all.step();
+  for (; code == SQLITE_ROW; code = all.step()) {
+    Record record;
+    record.seq = static_cast<std::uint64_t>(all.integer(0));
+    record.id = all.text(2);
+    record.queue = all.text(3);
+    record.priority = static_cast<std::int32_t>(all.integer(4));
+    record.attempt = static_cast<std::uint32_t>(all.integer(5));
+    record.max_attempts = static_cast<std::uint32_t>(all.integer(6));
+    record.dead = all.integer(7) != 0;
+    record.created = all.integer(8);
+    record.ready_at = all.integer(9);
+    record.expires = all.integer(10);
+    record.data = all.text(11);
+    if (all.integer(1) != checksum(record.id, record.queue, record.data, record.created)) {
+      return fail("tasks store " + file_ + ": damaged: task number " + std::to_string(record.seq) +
+                  " is not what was written");
+    }
+    if (auto taken = visitor.task(record); !taken) {
+      return std::unexpected(taken.error().within("tasks store " + file_));
+    }
+  }
+  if (code != SQLITE_DONE) return std::unexpected(error("read").within("tasks store " + file_));
+  // The store is whole: a clean end may tidy its files up.
+  ::sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+  return {};
+}
+
+std::optional<StoreError> SqliteStore::commit(std::span<StoreOp> ops) {
+  int code = begin_.run();
+  for (StoreOp& op : ops) {
+    if (code != SQLITE_OK) break;
+    code = apply(op);
+  }
+  if (code == SQLITE_OK) code = commit_.run();
+  if (code == SQLITE_OK) return std::nullopt;
+  StoreError failed = store_error(code);
+  // Some errors end the transaction by themselves.
+  if (::sqlite3_get_autocommit(db_.get()) == 0) (void)rollback_.run();
+  return failed;
+}
+
+int SqliteStore::apply(StoreOp& op) {
+  const Record& record = op.record;
+  switch (op.kind) {
+    case StoreOp::Kind::put:
+      return put(record);
+    case StoreOp::Kind::update:
+      return update_.bind(1, static_cast<std::int64_t>(record.seq))
+          .bind(2, record.attempt)
+          .bind(3, record.dead ? 1 : 0)
+          .bind(4, record.ready_at)
+          .bind(5, record.expires)
+          .run();
+    case StoreOp::Kind::erase:
+      return erase_.bind(1, static_cast<std::int64_t>(record.seq)).run();
+    case StoreOp::Kind::read:
+      return read_data(op);
+    case StoreOp::Kind::pause:
+      return pause_.bind(1, op.text).run();
+    case StoreOp::Kind::resume:
+      return resume_.bind(1, op.text).run();
+    case StoreOp::Kind::put_result:
+      return put_result_.bind(1, record.id).bind(2, record.expires).bind(3, op.text).run();
+    case StoreOp::Kind::read_result:
+      return read_result(op);
+    case StoreOp::Kind::probe:
+      return probe_.bind(1, std::int64_t{1}).run();
+    case StoreOp::Kind::erase_results: {
+      const int code = erase_results_.bind(1, record.expires).run();
+      op.found = ::sqlite3_changes(db_.get()) == kSweep;
+      return code;
+    }
+  }
+  return SQLITE_OK;
+}
+
+int SqliteStore::put(const Record& record) {
+  return put_.bind(1, static_cast<std::int64_t>(record.seq))
+      .bind(2, checksum(record.id, record.queue, record.data, record.created))
+      .bind(3, record.id)
+      .bind(4, record.queue)
+      .bind(5, record.priority)
+      .bind(6, record.attempt)
+      .bind(7, record.max_attempts)
+      .bind(8, record.dead ? 1 : 0)
+      .bind(9, record.created)
+      .bind(10, record.ready_at)
+      .bind(11, record.expires)
+      .bind(12, record.data)
+      .run();
+}
+
+int SqliteStore::read_data(StoreOp& op) {
+  read_.bind(1, static_cast<std::int64_t>(op.record.seq));
+  int code = read_.step();
+  if (code == SQLITE_ROW) {
+    op.text = read_.text(4);
+    op.found =
+        read_.integer(0) == checksum(read_.text(1), read_.text(2), op.text, read_.integer(3));
+    code = SQLITE_DONE;
+  }
+  const int reset_code = read_.reset();
+  return code == SQLITE_DONE ? SQLITE_OK : reset_code;
+}
+
+int SqliteStore::read_result(StoreOp& op) {
+  read_result_.bind(1, op.record.id).bind(2, op.record.expires);
+  int code = read_result_.step();
+  if (code == SQLITE_ROW) {
+    op.text = read_result_.text(0);
+    op.found = true;
+    code = SQLITE_DONE;
+  }
+  const int reset_code = read_result_.reset();
+  return code == SQLITE_DONE ? SQLITE_OK : reset_code;
+}
+
+StoreError SqliteStore::store_error(int code) {
+  const std::string what = error("write").what();
+  switch (code & 0xff) {
+    case SQLITE_FULL:
+      return {StoreError::Kind::full, what};
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return {StoreError::Kind::damaged, what};
+    default:
+      return {StoreError::Kind::io, what};
+  }
+}
+
+std::optional<StoreError> SqliteStore::sync() {
+  sqlite3_file* log = nullptr;
+  ::sqlite3_file_control(db_.get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&log));
+  if (log == nullptr || log->pMethods == nullptr) return std::nullopt;  // nothing was written yet
+  const int code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+  if (code == SQLITE_OK) return std::nullopt;
+  return StoreError{StoreError::Kind::io, "sync " + file_ + "-wal: " + ::sqlite3_errstr(code)};
+}
+
+bool SqliteStore::maintain(bool idle) {
+  if (wal_frames_ >= (idle ? kCheckpointIdle : kCheckpointAlways)) {
+    // An error leaves the log as it is, and the next commit or checkpoint meets it again.
+    int left = 0;
+    int moved = 0;
+    (void)::sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &left, &moved);
+    wal_frames_ = 0;
+    return false;
+  }
+  if (!idle) return false;
+  if (free_pages_.step() != SQLITE_ROW) return free_pages_.reset(), false;
+  const std::int64_t unused = free_pages_.integer(0);
+  free_pages_.reset();
+  if (page_count_.step() != SQLITE_ROW) return page_count_.reset(), false;
+  const std::int64_t pages = page_count_.integer(0);
+  page_count_.reset();
+  // What is in use now may come again: half of the file may stay empty.
+  if (unused <= kUnusedPages || unused <= pages / 2) return false;
+  return vacuum_.run() == SQLITE_OK;
+}
+
+std::uint64_t SqliteStore::disk_bytes() const {
+  struct ::stat status{};
+  std::uint64_t sum = 0;
+  for (const char* suffix : {"", "-wal"}) {
+    if (::stat((file_ + suffix).c_str(), &status) == 0) {
+      sum += static_cast<std::uint64_t>(status.st_size);
+    }
+  }
+  return sum;
+}
+
+}  // namespace netd::tasks

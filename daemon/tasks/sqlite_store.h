@@ -1,0 +1,78 @@
+// The store in an SQLite database, FOLDER/tasks.db, in WAL mode.
+//
+// A commit costs one write and one fdatasync(2) of the write-ahead log, about what appending to a
+// log of one's own would cost: measured side by side, 108 µs against 98 µs for one record and
+// 121 µs against 95 µs for sixteen. Checkpoints are made between commits, not within them.
+//
+// The format is versioned (PRAGMA user_version) and each row carries a checksum. A store that is
+// damaged, or that a later netd wrote, is not opened and not touched.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "daemon/base/error.h"
+#include "daemon/tasks/sqlite.h"
+#include "daemon/tasks/store.h"
+
+namespace netd::tasks {
+
+class SqliteStore final : public Store {
+ public:
+  enum class Durability : std::uint8_t {
+    power_loss,  // a commit returns when it is on the disk
+    process,     // when the kernel has it; sync() makes it durable
+  };
+  struct Options {
+    std::string folder;
+    Durability durability = Durability::power_loss;
+    const char* vfs = nullptr;  // SQLite's default; tests put one that fails underneath
+  };
+
+  /// Makes the folder and the store when they are missing. Fails when another process has the
+  /// store open, and when it is damaged.
+  [[nodiscard]] static Result<std::unique_ptr<SqliteStore>> open(const Options& options);
+
+  [[nodiscard]] Result<void> load(const Visitor& visitor) override;
+  [[nodiscard]] std::optional<StoreError> commit(std::span<StoreOp> ops) override;
+  [[nodiscard]] std::optional<StoreError> sync() override;
+  bool maintain(bool idle) override;
+  [[nodiscard]] std::uint64_t disk_bytes() const override;
+
+ private:
+  explicit SqliteStore(std::string file) : file_(std::move(file)) {}
+
+  [[nodiscard]] static Result<void> make(const Options& options, const std::string& file);
+  [[nodiscard]] Result<void> attach(const Options& options);
+  [[nodiscard]] Result<void> check();
+  [[nodiscard]] Result<void> upgrade(int version);
+  [[nodiscard]] Result<void> prepare();
+  [[nodiscard]] Result<void> execute(const char* sql);
+  [[nodiscard]] Result<std::int64_t> query(const char* sql);
+  [[nodiscard]] Error error(std::string_view doing) const;
+
+  [[nodiscard]] int apply(StoreOp& op);
+  [[nodiscard]] int put(const Record& record);
+  [[nodiscard]] int read_data(StoreOp& op);
+  [[nodiscard]] int read_result(StoreOp& op);
+  [[nodiscard]] StoreError store_error(int code);
+
+  std::string file_;
+  SqlitePtr db_;
+  int wal_frames_ = 0;  // since the last checkpoint
+  std::int64_t page_size_ = 4096;
+
+  // depend on: db_, which cannot close before they are gone
+  Statement begin_, commit_, rollback_;
+  Statement put_, update_, erase_, read_;
+  Statement pause_, resume_;
+  Statement put_result_, read_result_, erase_results_;
+  Statement probe_, page_count_, free_pages_, vacuum_;
+};
+
+}  // namespace netd::tasks

@@ -1,0 +1,54 @@
+// Where tasks outlive the process.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "daemon/base/error.h"
+#include "daemon/tasks/record.h"
+
+namespace netd::tasks {
+
+struct StoreError {
+  enum class Kind : std::uint8_t {
+    full,     // no room on the disk
+    io,       // the disk fails, or the file went read-only
+    damaged,  // what was read is not what was written
+  };
+  Kind kind;
+  std::string what;
+};
+
+/// Belongs to one thread at a time.
+class Store {
+ public:
+  Store() = default;
+  virtual ~Store() = default;
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  struct Visitor {
+    std::function<Result<void>(const Record&)> task;  // in the order of seq
+    std::function<void(std::string_view)> paused_queue;
+  };
+  /// Shows all that is stored, once, before the first commit. Stops at the visitor's first error.
+  [[nodiscard]] virtual Result<void> load(const Visitor& visitor) = 0;
+
+  /// All of the changes or none. Returns when they are as durable as the store was opened for.
+  [[nodiscard]] virtual std::optional<StoreError> commit(std::span<StoreOp> ops) = 0;
+
+  /// What was committed now survives the loss of power.
+  [[nodiscard]] virtual std::optional<StoreError> sync() = 0;
+
+  /// House-keeping between commits. `idle`: nobody waits. Returns whether there is more to do.
+  virtual bool maintain(bool idle) = 0;
+
+  /// What the store's files take.
+  [[nodiscard]] virtual std::uint64_t disk_bytes() const = 0;
+};
+
+}  // namespace netd::tasks

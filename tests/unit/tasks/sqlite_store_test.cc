@@ -1,0 +1,311 @@
+#include "daemon/tasks/sqlite_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/support/temp_dir.h"
+
+namespace netd::tasks {
+namespace {
+
+using netd::test::TempDir;
+using ::testing::HasSubstr;
+
+Record record(std::uint64_t seq, std::string_view data = "\"data\"") {
+  Record made;
+  made.seq = seq;
+  made.id = "\"id\"";
+  made.queue = "default";
+  made.data = data;
+  made.priority = -5;
+  made.attempt = 2;
+  made.max_attempts = 7;
+  made.created = 1'767'323'045'123;
+  made.ready_at = 1'767'323'055'123;
+  made.expires = 1'767'323'065'123;
+  return made;
+}
+
+StoreOp op(StoreOp::Kind kind, const Record& of) {
+  StoreOp made{.kind = kind};
+  made.record = of;
+  return made;
+}
+
+class SqliteStoreTest : public ::testing::Test {
+ protected:
+  std::string folder() const { return dir_ / "tasks"; }
+  std::string file() const { return dir_ / "tasks/tasks.db"; }
+
+  std::unique_ptr<SqliteStore> open() {
+    auto store = SqliteStore::open({.folder = folder()});
+    EXPECT_TRUE(store.has_value()) << store.error().what();
+    return store ? std::move(*store) : nullptr;
+  }
+  std::string open_error() {
+    auto store = SqliteStore::open({.folder = folder()});
+    if (!store) return store.error().what();
+    return load_error(**store);
+  }
+  static std::string load_error(Store& store) {
+    const auto loaded = store.load({.task = [](const Record&) -> Result<void> { return {}; },
+                                    .paused_queue = [](std::string_view) {}});
+    return loaded ? "" : loaded.error().what();
+  }
+  static std::vector<std::uint64_t> seqs(Store& store) {
+    std::vector<std::uint64_t> all;
+    const auto loaded = store.load({.task = [&](const Record& one) -> Result<void> {
+                                      all.push_back(one.seq);
+                                      return {};
+                                    },
+                                    .paused_queue = [](std::string_view) {}});
+    EXPECT_TRUE(loaded.has_value());
+    return all;
+  }
+  static void commit(Store& store, StoreOp one) {
+    std::vector<StoreOp> ops;
+    ops.push_back(std::move(one));
+    const auto error = store.commit(ops);
+    EXPECT_FALSE(error) << error->what;
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(SqliteStoreTest, KeepsAllOfATask) {
+  commit(*open(), op(StoreOp::Kind::put, record(3)));
+  int seen = 0;
+  auto loaded = open()->load({.task = [&](const Record& one) -> Result<void> {
+                                ++seen;
+                                EXPECT_EQ(one.seq, 3U);
+                                EXPECT_EQ(one.id, "\"id\"");
+                                EXPECT_EQ(one.queue, "default");
+                                EXPECT_EQ(one.data, "\"data\"");
+                                EXPECT_EQ(one.priority, -5);
+                                EXPECT_EQ(one.attempt, 2U);
+                                EXPECT_EQ(one.max_attempts, 7U);
+                                EXPECT_FALSE(one.dead);
+                                EXPECT_EQ(one.created, 1'767'323'045'123);
+                                EXPECT_EQ(one.ready_at, 1'767'323'055'123);
+                                EXPECT_EQ(one.expires, 1'767'323'065'123);
+                                return {};
+                              },
+                              .paused_queue = [](std::string_view) {}});
+  EXPECT_TRUE(loaded.has_value());
+  EXPECT_EQ(seen, 1);
+}
+
+TEST_F(SqliteStoreTest, UpdatesAndErases) {
+  auto store = open();
+  for (const std::uint64_t seq : {1U, 2U, 3U}) commit(*store, op(StoreOp::Kind::put, record(seq)));
+  Record changed = record(2);
+  changed.dead = true;
+  changed.attempt = 9;
+  commit(*store, op(StoreOp::Kind::update, changed));
+  commit(*store, op(StoreOp::Kind::erase, record(1)));
+  commit(*store, op(StoreOp::Kind::update, record(77)));
+  store.reset();
+  store = open();
+  auto loaded = store->load({.task = [&](const Record& one) -> Result<void> {
+                               EXPECT_EQ(one.dead, one.seq == 2);
+                               EXPECT_EQ(one.attempt, one.seq == 2 ? 9U : 2U);
+                               return {};
+                             },
+                             .paused_queue = [](std::string_view) {}});
+  EXPECT_TRUE(loaded.has_value());
+  EXPECT_THAT(seqs(*store), ::testing::ElementsAre(2, 3));
+}
+
+TEST_F(SqliteStoreTest, ReadsDataAndResults) {
+  auto store = open();
+  commit(*store, op(StoreOp::Kind::put, record(1, "[1,2]")));
+  std::vector<StoreOp> ops;
+  ops.push_back(op(StoreOp::Kind::read, record(1)));
+  ops.push_back(op(StoreOp::Kind::read, record(2)));
+  ops.push_back(op(StoreOp::Kind::put_result, record(1)));
+  ops.back().text = "\"yes\"";
+  ops.push_back(op(StoreOp::Kind::read_result, record(1)));
+  ops.back().record.expires -= 1;
+  ops.push_back(op(StoreOp::Kind::erase_results, record(1)));
+  ops.push_back(op(StoreOp::Kind::read_result, record(1)));
+  ops.back().record.expires -= 1;
+  ASSERT_FALSE(store->commit(ops));
+  EXPECT_TRUE(ops[0].found);
+  EXPECT_EQ(ops[0].text, "[1,2]");
+  EXPECT_FALSE(ops[1].found);
+  EXPECT_TRUE(ops[3].found);
+  EXPECT_EQ(ops[3].text, "\"yes\"");
+  EXPECT_FALSE(ops[5].found);
+}
+
+TEST_F(SqliteStoreTest, RemembersPausedQueues) {
+  auto store = open();
+  for (const char* name : {"a", "b"}) {
+    StoreOp pause{.kind = StoreOp::Kind::pause};
+    pause.text = name;
+    commit(*store, std::move(pause));
+  }
+  StoreOp resume{.kind = StoreOp::Kind::resume};
+  resume.text = "a";
+  commit(*store, std::move(resume));
+  store.reset();
+  std::vector<std::string> paused;
+  auto loaded =
+      open()->load({.task = [](const Record&) -> Result<void> { return {}; },
+                    .paused_queue = [&](std::string_view name) { paused.emplace_back(name); }});
+  EXPECT_THAT(paused, ::testing::ElementsAre("b"));
+}
+
+TEST_F(SqliteStoreTest, IsForItsOwnerOnly) {
+  open();
+  struct ::stat status{};
+  ASSERT_EQ(::stat(folder().c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0700U);
+  ASSERT_EQ(::stat(file().c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0600U);
+}
+
+TEST_F(SqliteStoreTest, SecondOpenIsRefused) {
+  auto store = open();
+  EXPECT_THAT(open_error(), HasSubstr("in use by another process"));
+}
+
+TEST_F(SqliteStoreTest, FolderThatCannotBeMadeIsAnError) {
+  std::ofstream(dir_ / "file") << "x";
+  auto store = SqliteStore::open({.folder = dir_ / "file/tasks"});
+  ASSERT_FALSE(store.has_value());
+  EXPECT_THAT(store.error().what(), HasSubstr("Not a directory"));
+}
+
+// Damage.
+
+class DamagedStoreTest : public SqliteStoreTest {
+ protected:
+  DamagedStoreTest() {
+    auto store = open();
+    EXPECT_TRUE(seqs(*store).empty());
+    const std::string data = "\"" + std::string(100, 'd') + "\"";
+    std::vector<StoreOp> ops;
+    for (std::uint64_t seq = 1; seq <= 500; ++seq) {
+      ops.push_back(op(StoreOp::Kind::put, record(seq, data)));
+    }
+    EXPECT_FALSE(store->commit(ops));
+  }
+  std::string contents() const {
+    std::ifstream in(file(), std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  void write(const std::string& bytes) const {
+    std::ofstream(file(), std::ios::binary | std::ios::trunc) << bytes;
+  }
+  /// Refused, with the file left as it is.
+  void expect_refused(const std::string& bytes, const std::string& reason = "damaged") {
+    write(bytes);
+    EXPECT_THAT(open_error(), HasSubstr(reason));
+    EXPECT_TRUE(contents() == bytes) << "the file was touched";
+  }
+};
+
+TEST_F(DamagedStoreTest, EmptyFile) { expect_refused(""); }
+
+TEST_F(DamagedStoreTest, Garbage) { expect_refused(std::string(100'000, 'x')); }
+
+TEST_F(DamagedStoreTest, CutInHalf) {
+  const std::string whole = contents();
+  expect_refused(whole.substr(0, whole.size() / 2));
+  expect_refused(whole.substr(0, whole.size() - 1000));
+  expect_refused(whole.substr(0, 50));
+}
+
+TEST_F(DamagedStoreTest, OverwrittenPage) {
+  std::string bytes = contents();
+  bytes.replace(8192, 4096, 4096, '\xff');
+  expect_refused(bytes);
+}
+
+TEST_F(DamagedStoreTest, OneChangedByteOfData) {
+  std::string bytes = contents();
+  const auto at = bytes.find(std::string(100, 'd'), bytes.size() / 2);
+  ASSERT_NE(at, std::string::npos);
+  bytes[at + 50] = 'e';
+  expect_refused(bytes);
+}
+
+TEST_F(DamagedStoreTest, ForeignDatabase) {
+  std::string bytes = contents();
+  bytes[68] = 'x';  // the application id
+  expect_refused(bytes, "not a store of netd's tasks");
+}
+
+TEST_F(DamagedStoreTest, LaterFormat) {
+  std::string bytes = contents();
+  bytes[63] = 99;  // the user version
+  expect_refused(bytes, "written by a later netd");
+}
+
+TEST_F(DamagedStoreTest, MissingDatabaseBesideItsLog) {
+  std::filesystem::remove(file());
+  std::ofstream(file() + "-wal") << "x";
+  EXPECT_THAT(open_error(), HasSubstr("damaged"));
+  EXPECT_FALSE(std::filesystem::exists(file()));
+}
+
+TEST_F(SqliteStoreTest, TornLogLosesNothingThatWasWhole) {
+  const std::string wal = file() + "-wal";
+  std::string log_bytes;
+  std::string database;
+  {
+    auto store = open();
+    commit(*store, op(StoreOp::Kind::put, record(1)));
+    const auto whole = std::filesystem::file_size(wal);
+    commit(*store, op(StoreOp::Kind::put, record(2)));
+    // What a crash leaves: the files as they are while the store is open.
+    std::ifstream in(wal, std::ios::binary);
+    log_bytes.assign(std::istreambuf_iterator<char>(in), {});
+    std::ifstream db(file(), std::ios::binary);
+    database.assign(std::istreambuf_iterator<char>(db), {});
+    ASSERT_GT(log_bytes.size(), whole);
+    store.reset();
+    for (std::size_t cut = whole; cut < log_bytes.size(); cut += 397) {
+      std::ofstream(file(), std::ios::binary | std::ios::trunc) << database;
+      std::ofstream(wal, std::ios::binary | std::ios::trunc) << log_bytes.substr(0, cut);
+      auto again = open();
+      EXPECT_THAT(seqs(*again), ::testing::ElementsAre(1)) << cut;
+    }
+    std::ofstream(file(), std::ios::binary | std::ios::trunc) << database;
+    std::ofstream(wal, std::ios::binary | std::ios::trunc) << log_bytes;
+    EXPECT_THAT(seqs(*open()), ::testing::ElementsAre(1, 2));
+  }
+}
+
+TEST_F(SqliteStoreTest, FileDoesNotGrowForEver) {
+  auto store = open();
+  const std::string data = "\"" + std::string(1000, 'x') + "\"";
+  std::uint64_t most = 0;
+  std::uint64_t seq = 0;
+  for (int round = 0; round < 20; ++round) {
+    std::vector<StoreOp> ops;
+    for (int i = 0; i < 1000; ++i) ops.push_back(op(StoreOp::Kind::put, record(++seq, data)));
+    ASSERT_FALSE(store->commit(ops));
+    ops.clear();
+    for (std::uint64_t one = seq - 999; one <= seq; ++one) {
+      ops.push_back(op(StoreOp::Kind::erase, record(one)));
+    }
+    ASSERT_FALSE(store->commit(ops));
+    while (store->maintain(true)) continue;
+    if (round == 4) most = store->disk_bytes();
+  }
+  EXPECT_LE(store->disk_bytes(), most);
+  store.reset();
+  EXPECT_LT(std::filesystem::file_size(file()), 2'000'000U) << "an empty store is small";
+}
+
+}  // namespace
+}  // namespace netd::tasks
