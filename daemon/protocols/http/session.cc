@@ -350,7 +350,8 @@ std::uint64_t HttpSession::progress() const {
   // What the kernel holds is not with the peer yet, and it takes in much at a time.
   int unsent = 0;
   if (::ioctl(connection().fd(), SIOCOUTQ, &unsent) != 0) unsent = 0;
-  return connection().bytes_out() - static_cast<std::uint64_t>(std::max(unsent, 0));
+  const std::uint64_t sent = connection().bytes_out();
+  return sent - std::min(sent, static_cast<std::uint64_t>(std::max(unsent, 0)));
 }
 
 void HttpSession::on_timeout(Timeout which) {
@@ -373,7 +374,7 @@ void HttpSession::on_deadline() {
   if (timing_ == Timing::receiving || timing_ == Timing::sending) {
     const std::uint64_t now = progress();
     const auto least = site_.limits().min_rate * static_cast<std::uint64_t>(kRatePeriod.count());
-    if (now - progress_mark_ >= least) {
+    if (now >= progress_mark_ + least) {
       progress_mark_ = now;
       connection().set_deadline(kRatePeriod);
       return;
