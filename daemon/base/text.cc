@@ -224,7 +224,7 @@ std::string format_rfc3339(WallTime time) {
   const auto milliseconds = ((since_epoch % 1000) + 1000) % 1000;
   const std::time_t seconds = (since_epoch - milliseconds) / 1000;
   std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
+  (void)::gmtime_r(&seconds, &parts);
   std::array<char, 32> text{};
   const std::size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
   std::string out(text.data(), length);

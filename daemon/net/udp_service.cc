@@ -32,6 +32,8 @@ std::size_t answer_bound(const SocketAddress& peer, std::size_t received, std::s
 }  // namespace
 
 struct UdpService::Buffers {
+  // Not a power of two: the heads of all buffers would share the same few lines of the cache.
+  static constexpr std::size_t kStride = kMaxDatagram + 320;
   // Room for one in_pktinfo or in6_pktinfo: which of our addresses was asked.
   static constexpr std::size_t kControl = CMSG_SPACE(sizeof(in6_pktinfo));
   struct alignas(cmsghdr) Control {
@@ -45,8 +47,8 @@ struct UdpService::Buffers {
   std::array<sockaddr_storage, kBatch> peers{};
   std::array<Control, kBatch> controls{};
   // Not touched, and so not in memory, before datagrams of such size come.
-  std::unique_ptr<char[]> received = std::make_unique_for_overwrite<char[]>(kBatch * kMaxDatagram);
-  std::unique_ptr<char[]> answers = std::make_unique_for_overwrite<char[]>(kBatch * kMaxDatagram);
+  std::unique_ptr<char[]> received = std::make_unique_for_overwrite<char[]>(kBatch * kStride);
+  std::unique_ptr<char[]> answers = std::make_unique_for_overwrite<char[]>(kBatch * kStride);
 };
 
 UdpService::UdpService(BoundSocket socket, DatagramPolicy& policy, TrafficCounters& counters,
@@ -97,7 +99,7 @@ void UdpService::on_readable() {
 std::size_t UdpService::receive_batch() {
   Buffers& b = *buffers_;
   for (std::size_t i = 0; i < kBatch; ++i) {
-    b.in_vector[i] = {b.received.get() + i * kMaxDatagram, kMaxDatagram};
+    b.in_vector[i] = {b.received.get() + i * Buffers::kStride, kMaxDatagram};
     b.in[i] = {};
     b.in[i].msg_hdr.msg_name = &b.peers[i];
     b.in[i].msg_hdr.msg_namelen = sizeof b.peers[i];
@@ -130,9 +132,9 @@ std::size_t UdpService::answer_batch(std::size_t received) {
       counters_.refused.add(1);
       continue;
     }
-    char* const buffer = b.answers.get() + ready * kMaxDatagram;
+    char* const buffer = b.answers.get() + ready * Buffers::kStride;
     const std::ptrdiff_t size =
-        protocol->answer({b.received.get() + i * kMaxDatagram, length},
+        protocol->answer({b.received.get() + i * Buffers::kStride, length},
                          {buffer, answer_bound(peer, length, kMaxDatagram)});
     if (size < 0) continue;
     b.out_vector[ready] = {buffer, static_cast<std::size_t>(size)};

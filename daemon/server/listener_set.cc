@@ -38,7 +38,7 @@ std::string at_place(const config::ListenerSettings& listener, const Endpoint& c
 }  // namespace
 
 ListenerSet::Prepared::~Prepared() {
-  for (const std::string& path : new_unix_paths) ::unlink(path.c_str());
+  for (const std::string& path : new_unix_paths_) ::unlink(path.c_str());
 }
 
 ListenerSet::ListenerSet(std::vector<std::unique_ptr<Worker>>& workers, DaemonQueries& daemon,
@@ -81,7 +81,7 @@ TrafficTotals ListenerSet::totals(const Entry& entry) {
 std::expected<ListenerSet::Prepared, std::vector<std::string>> ListenerSet::prepare(
     const std::shared_ptr<const config::Settings>& settings) {
   Prepared prepared;
-  prepared.plans.resize(workers_.size());
+  prepared.plans_.resize(workers_.size());
   std::vector<std::string> mistakes;
   for (const config::ListenerSettings& listener : settings->listeners) {
     if (auto done = prepare_listener(settings, listener, prepared); !done) {
@@ -124,8 +124,8 @@ Result<void> ListenerSet::prepare_listener(const std::shared_ptr<const config::S
       return std::unexpected(file.error().within("listener " + listener.name));
     }
   }
-  prepared.entries.push_back(std::move(entry));
-  if (auto made = make_generations(settings, listener, prepared.entries.back(), prepared); !made) {
+  prepared.entries_.push_back(std::move(entry));
+  if (auto made = make_generations(settings, listener, prepared.entries_.back(), prepared); !made) {
     return made;
   }
   for (const Endpoint& configured : listener.listen) {
@@ -158,7 +158,7 @@ Result<void> ListenerSet::make_generations(const std::shared_ptr<const config::S
       if (!datagram) return std::unexpected(datagram.error().within(doing));
       generation->datagram = std::move(*datagram);
     }
-    prepared.plans[i].listeners.push_back({entry.shared, std::move(generation), {}});
+    prepared.plans_[i].listeners.push_back({entry.shared, std::move(generation), {}});
   }
   return {};
 }
@@ -166,11 +166,11 @@ Result<void> ListenerSet::make_generations(const std::shared_ptr<const config::S
 Result<void> ListenerSet::prepare_address(const Endpoint& configured,
                                           const config::ListenerSettings& listener,
                                           Prepared& prepared) {
-  Entry& entry = prepared.entries.back();
+  Entry& entry = prepared.entries_.back();
   if (const Entry* owner = owner_of(configured)) {
     entry.addresses.push_back(*find_address(*owner, configured));
     const bool stays = owner->shared == entry.shared;
-    for (auto& plan : prepared.plans) {
+    for (auto& plan : prepared.plans_) {
       plan.listeners.back().addresses.push_back({configured, {}, stays ? "" : owner->shared->name});
     }
     return {};
@@ -191,10 +191,11 @@ Result<ListenerSet::Address> ListenerSet::open_address(const Endpoint& configure
                                    UnixSocketMode{listener.socket_mode, std::nullopt});
   if (!groups) return std::unexpected(groups.error());
   if (configured.transport == Transport::unix_stream) {
-    prepared.new_unix_paths.push_back(configured.name);
+    prepared.new_unix_paths_.push_back(configured.name);
   }
   Address address{configured, {}};
-  for (auto& plan : prepared.plans) plan.listeners.back().addresses.push_back({configured, {}, {}});
+  for (auto& plan : prepared.plans_)
+    plan.listeners.back().addresses.push_back({configured, {}, {}});
   for (std::vector<BoundSocket>& group : *groups) {
     address.bound.push_back(group.front().endpoint);
     // A socket that is there once is shared: every worker waits on a descriptor of its own.
@@ -204,7 +205,7 @@ Result<ListenerSet::Address> ListenerSet::open_address(const Endpoint& configure
       group.push_back({std::move(copy), group.front().endpoint});
     }
     for (std::size_t i = 0; i < copies; ++i) {
-      auto& planned = prepared.plans[i].listeners.back().addresses.back();
+      auto& planned = prepared.plans_[i].listeners.back().addresses.back();
       planned.sockets.push_back(std::move(group[i]));
     }
   }
@@ -243,8 +244,8 @@ Result<std::vector<std::vector<BoundSocket>>> ListenerSet::open_inherited(
 
 // ---- Committing.
 
-void ListenerSet::commit(Prepared prepared, Dispatcher& main, std::function<void()> done) {
-  prepared.new_unix_paths.clear();
+void ListenerSet::commit(Prepared prepared, Dispatcher& main, const std::function<void()>& done) {
+  prepared.new_unix_paths_.clear();
   std::vector<std::string> old_paths;
   for (const Entry& entry : entries_) {
     for (const Address& address : entry.addresses) {
@@ -254,7 +255,7 @@ void ListenerSet::commit(Prepared prepared, Dispatcher& main, std::function<void
     }
   }
   std::chrono::milliseconds drain_timeout{};
-  for (Entry& entry : prepared.entries) {
+  for (Entry& entry : prepared.entries_) {
     const config::ListenerSettings& listener = *entry.listener;
     entry.shared->connections.set_maximum(listener.max_connections);
     entry.shared->per_client.set_maximum(listener.max_connections_per_client);
@@ -266,14 +267,14 @@ void ListenerSet::commit(Prepared prepared, Dispatcher& main, std::function<void
     }
   }
   for (const std::string& path : old_paths) ::unlink(path.c_str());
-  entries_ = std::move(prepared.entries);
+  entries_ = std::move(prepared.entries_);
 
   // Counted in the main thread only.
   auto left = std::make_shared<std::size_t>(workers_.size());
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     Worker* worker = workers_[i].get();
     // shared_ptr because std::function copies what it holds, and a plan owns sockets.
-    auto plan = std::make_shared<WorkerPlan>(std::move(prepared.plans[i]));
+    auto plan = std::make_shared<WorkerPlan>(std::move(prepared.plans_[i]));
     worker->dispatcher().post([worker, plan, drain_timeout, &main, left, done] {
       worker->apply(std::move(*plan), drain_timeout);
       main.post([left, done] {

@@ -45,9 +45,9 @@ class ListenerSet {
 
    private:
     friend class ListenerSet;
-    std::vector<Entry> entries;
-    std::vector<WorkerPlan> plans;            // one a worker
-    std::vector<std::string> new_unix_paths;  // removed again unless committed
+    std::vector<Entry> entries_;
+    std::vector<WorkerPlan> plans_;            // one a worker
+    std::vector<std::string> new_unix_paths_;  // removed again unless committed
   };
 
   /// `workers` and `daemon` must outlive the set.
@@ -60,7 +60,7 @@ class ListenerSet {
       const std::shared_ptr<const config::Settings>& settings);
   /// Hands each worker its plan; cannot fail. `done` is called in the main thread, through `main`,
   /// when all workers have taken it.
-  void commit(Prepared prepared, Dispatcher& main, std::function<void()> done);
+  void commit(Prepared prepared, Dispatcher& main, const std::function<void()>& done);
 
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
   [[nodiscard]] Entry* find(std::string_view name);

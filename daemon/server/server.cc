@@ -33,7 +33,10 @@ std::vector<std::string> format_all(const std::vector<config::Mistake>& mistakes
 
 std::string join(const std::vector<std::string>& lines) {
   std::string text;
-  for (const std::string& line : lines) text += (text.empty() ? "" : "; ") + line;
+  for (const std::string& line : lines) {
+    if (!text.empty()) text += "; ";
+    text += line;
+  }
   return text;
 }
 
@@ -136,8 +139,9 @@ void Server::on_started() {
   for (const std::string& name : listeners_->unused_inherited()) {
     LogEntry(LogLevel::error, "socket_unused")
         .message_id(message_id::kListenerFailed)
-        .send("socket " + name + " was passed by the service manager, but no listener has " +
-              "`listen = fd:" + name + "`; it is not served");
+        .send("socket " + name +
+              " was passed by the service manager, but no listener has `listen = fd:" + name +
+              "`; it is not served");
   }
   LogEntry(LogLevel::info, "started")
       .message_id(message_id::kStarted)

@@ -34,8 +34,9 @@ struct Gathering {
 /// Runs `question` in every worker's thread, `add` in the main thread with what it returned, and
 /// `reply` after the last. The worker outlives what is posted to it.
 template <class Answer, class Question, class Add>
-void ask_workers(Dispatcher& main, std::vector<std::unique_ptr<Worker>>& workers, Question question,
-                 Add add, std::function<void(const Answer&)> reply) {
+void ask_workers(Dispatcher& main, std::vector<std::unique_ptr<Worker>>& workers,
+                 const Question& question, const Add& add,
+                 std::function<void(const Answer&)> reply) {
   // shared_ptr: each worker's answer holds it, in no fixed order.
   auto gathering = std::make_shared<Gathering<Answer>>();
   gathering->left = workers.size();
