@@ -1,0 +1,230 @@
+#include "ctl/command_line.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <deque>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "ctl/context.h"
+#include "ctl/custom_commands.h"
+#include "ctl/daemon_command.h"
+#include "ctl/durations.h"
+#include "daemon/base/text.h"
+#include "daemon/control/command_words.h"
+#include "daemon/control/vocabulary.h"
+#include "version.h"
+
+namespace netd::ctl {
+
+namespace {
+
+using control::CommandWords;
+using control::GivenArgument;
+using control::WordArgument;
+using control::WordKind;
+
+constexpr std::string_view kGroups[] = {"config", "task"};
+
+/// What CLI11 writes the values of one command's arguments to; it keeps pointers into here.
+struct Values {
+  struct One {
+    const WordArgument* argument;
+    CLI::Option* option;
+    std::string value;
+  };
+  std::deque<One> all;
+};
+
+/// Standard input to its end, for DATA given as "-".
+std::string read_standard_input() {
+  std::string all;
+  char buffer[65536];
+  std::size_t count = 0;
+  while ((count = std::fread(buffer, 1, sizeof buffer, stdin)) > 0) all.append(buffer, count);
+  return all;
+}
+
+class CommandLine {
+ public:
+  CommandLine();
+  int run(int argc, const char* const* argv);
+
+ private:
+  void add_globals();
+  void add_daemon_command(const CommandWords& command);
+  void add_custom_command(const CustomCommand& command);
+  CLI::App& parent_of(std::string_view words, std::string& name);
+  [[nodiscard]] std::vector<GivenArgument> given(const Values& values) const;
+  void parse_timeout();
+
+  CLI::App app_{"Shows and steers netd, the daemon of standard network building blocks."};
+  std::map<std::string, CLI::App*, std::less<>> groups_;
+  std::deque<Values> values_;
+  Context context_;
+  std::string timeout_;
+  std::function<int()> chosen_;
+};
+
+CommandLine::CommandLine() {
+  app_.require_subcommand(1);
+  app_.fallthrough();
+  app_.get_formatter()->column_width(34);
+  app_.set_version_flag("--version", std::string("netctl ") + kVersion, "netctl's own version");
+  app_.footer(
+      "netctl COMMAND --help tells more; netctl(1) tells all.\n\nExit status: 0 done, "
+      "1 refused or failed, 2 usage, 3 netd cannot be reached.");
+  add_globals();
+  for (const auto& command : control::command_words()) {
+    // One with more to it than a request and an answer stands among the custom ones.
+    const auto custom = custom_commands();
+    if (std::ranges::find(custom, command.words, &CustomCommand::words) == custom.end()) {
+      add_daemon_command(command);
+    }
+  }
+  for (const auto& command : custom_commands()) add_custom_command(command);
+}
+
+void CommandLine::add_globals() {
+  context_.socket = control::kDefaultSocket;
+  app_.add_option("--socket", context_.socket, "netd's control socket")
+      ->envname("NETD_SOCKET")
+      ->type_name("PATH")
+      ->capture_default_str();
+  app_.add_flag("--json", context_.json, "print netd's answer as it is, for programs");
+  app_.add_option("--timeout", timeout_,
+                  "how long to wait for an answer; 0: for ever; default: 30s")
+      ->type_name("S");
+}
+
+CLI::App& CommandLine::parent_of(std::string_view words, std::string& name) {
+  const auto blank = words.find(' ');
+  if (blank == std::string_view::npos) {
+    name = words;
+    return app_;
+  }
+  name = words.substr(blank + 1);
+  const std::string group(words.substr(0, blank));
+  CLI::App*& known = groups_[group];
+  if (known == nullptr) {
+    known = app_.add_subcommand(group, group == "task" ? "the task queue" : "the configuration");
+    known->require_subcommand(1);
+    known->fallthrough();
+  }
+  return *known;
+}
+
+void CommandLine::add_daemon_command(const CommandWords& command) {
+  std::string name;
+  CLI::App& parent = parent_of(command.words, name);
+  CLI::App* const sub = parent.add_subcommand(name, std::string(command.summary));
+  sub->fallthrough();
+  sub->footer("Example:\n  netctl " + std::string(command.example));
+  Values& values = values_.emplace_back();
+  for (const auto& argument : command.arguments) {
+    auto& one = values.all.emplace_back(&argument, nullptr, std::string());
+    const std::string argument_name(argument.name);
+    const std::string help(argument.help);
+    if (argument.kind == WordKind::flag) {
+      one.option = sub->add_flag(argument_name, help);
+      continue;
+    }
+    one.option = sub->add_option(argument_name, one.value, help);
+    one.option->required(argument.required);
+    const bool number = argument.kind == WordKind::integer;
+    one.option->type_name(number ? "N" : argument.kind == WordKind::duration ? "TIME" : "TEXT");
+  }
+  sub->callback([this, &command, &values] {
+    chosen_ = [this, &command, &values] {
+      return run_daemon_command(command, given(values), context_);
+    };
+  });
+}
+
+void CommandLine::add_custom_command(const CustomCommand& command) {
+  std::string name;
+  CLI::App& parent = parent_of(command.words, name);
+  CLI::App* const sub = parent.add_subcommand(name, std::string(command.summary));
+  sub->fallthrough();
+  sub->footer("Example:\n  netctl " + std::string(command.example));
+  const auto action = command.define(*sub);
+  sub->callback([this, action] { chosen_ = [this, action] { return action(context_); }; });
+}
+
+std::vector<GivenArgument> CommandLine::given(const Values& values) const {
+  std::vector<GivenArgument> result;
+  for (const auto& one : values.all) {
+    if (one.option->count() == 0) continue;
+    const bool from_input = one.argument->kind == WordKind::data && one.value == "-";
+    result.push_back({one.argument, from_input ? read_standard_input() : one.value});
+  }
+  return result;
+}
+
+int CommandLine::run(int argc, const char* const* argv) {
+  try {
+    app_.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return finish_output(app_.exit(error));
+    if (argc > 1) {
+      const std::string unknown = unknown_command({argv + 1, argv + argc});
+      if (!unknown.empty()) return complain(unknown, kUsage);
+    }
+    complain(error.what(), kUsage);
+    return complain("netctl --help shows the commands, netctl COMMAND --help its options", kUsage);
+  }
+  if (!timeout_.empty()) {
+    const auto timeout = parse_seconds(timeout_);
+    if (!timeout) return complain("--timeout: " + timeout.error().what(), kUsage);
+    context_.timeout = *timeout;
+  }
+  context_.terminal = Terminal::of_standard_output();
+  return finish_output(chosen_());
+}
+
+}  // namespace
+
+int run(int argc, const char* const* argv) { return CommandLine().run(argc, argv); }
+
+std::vector<std::string> all_commands() {
+  std::vector<std::string> names;
+  for (const auto& command : control::command_words()) names.emplace_back(command.words);
+  for (const auto& command : custom_commands()) names.emplace_back(command.words);
+  std::ranges::sort(names);
+  const auto twice = std::ranges::unique(names);
+  names.erase(twice.begin(), twice.end());
+  return names;
+}
+
+std::string unknown_command(const std::vector<std::string>& words) {
+  std::vector<std::string> plain;
+  for (std::size_t i = 0; i < words.size() && plain.size() < 2; ++i) {
+    if (words[i] == "--socket" || words[i] == "--timeout") {
+      ++i;
+    } else if (!words[i].starts_with('-')) {
+      plain.push_back(words[i]);
+    }
+  }
+  if (plain.empty()) return {};
+  std::string typed = plain[0];
+  const bool group = std::ranges::find(kGroups, typed) != std::end(kGroups);
+  if (group && plain.size() > 1) typed += " " + plain[1];
+  const auto commands = all_commands();
+  const bool known = std::ranges::any_of(commands, [&](const std::string& command) {
+    return command == typed || command.starts_with(typed + " ");
+  });
+  if (known) return {};
+  std::string message = "unknown command " + printable(typed, 40);
+  const auto distance = [&](const std::string& command) { return edit_distance(typed, command); };
+  const auto nearest = std::ranges::min_element(commands, {}, distance);
+  if (typed.size() <= 40 && distance(*nearest) <= 2) message += ": did you mean " + *nearest + "?";
+  return message;
+}
+
+}  // namespace netd::ctl

@@ -1,0 +1,18 @@
+#include "ctl/custom_commands.h"
+
+#include <array>
+
+namespace netd::ctl {
+
+namespace {
+
+constexpr auto kCustomCommands = std::to_array<CustomCommand>({
+    {"stats", "counters since the start, or as they change", "stats --watch", define_stats},
+    {"events", "show what happens as it happens", "events task connection", define_events},
+});
+
+}  // namespace
+
+std::span<const CustomCommand> custom_commands() { return kCustomCommands; }
+
+}  // namespace netd::ctl

@@ -1,0 +1,31 @@
+// Commands that are more than one request and one answer. One row each; the definitions stand in
+// the file of their group.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string_view>
+
+#include "ctl/context.h"
+
+namespace CLI {
+class App;
+}
+
+namespace netd::ctl {
+
+struct CustomCommand {
+  std::string_view words;
+  std::string_view summary;
+  std::string_view example;  ///< what stands behind "netctl "
+  /// Gives the command its options, and returns what runs it afterwards.
+  std::function<int(const Context&)> (*define)(CLI::App& command);
+};
+
+[[nodiscard]] std::span<const CustomCommand> custom_commands();
+
+// ---- The groups' own.
+[[nodiscard]] std::function<int(const Context&)> define_events(CLI::App& command);
+[[nodiscard]] std::function<int(const Context&)> define_stats(CLI::App& command);
+
+}  // namespace netd::ctl

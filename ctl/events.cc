@@ -1,0 +1,56 @@
+// `netctl events`: the daemon's events as they happen.
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "ctl/custom_commands.h"
+#include "ctl/printers.h"
+#include "daemon/base/text.h"
+#include "daemon/control/json_text.h"
+
+namespace netd::ctl {
+
+namespace {
+
+struct EventOptions {
+  std::vector<std::string> kinds;
+  int count = 0;
+};
+
+int follow(const EventOptions& options, const Context& context) {
+  auto client = context.connect();
+  if (!client) return complain(client.error().what(), kUnreachable);
+  control::JsonWriter request;
+  request.add("type", "subscribe");
+  if (!options.kinds.empty()) request.add_list("events", options.kinds);
+  const auto answer = client->ask(request.object(), context.timeout);
+  if (!answer) return complain(answer.error().what(), kUnreachable);
+  if (outcome_of(*answer).status != "ok") return complain(render_error(*answer), kFailed);
+  for (int seen = 0; options.count == 0 || seen < options.count; ++seen) {
+    const auto event = client->read_line(milliseconds(0));
+    if (!event) return complain(event.error().what(), kUnreachable);
+    print(context.json ? *event + "\n" : render_event(*event, context.terminal));
+    // Whoever reads a pipe wants each at once, too.
+    if (std::fflush(stdout) != 0) return kFailed;
+  }
+  return kDone;
+}
+
+}  // namespace
+
+std::function<int(const Context&)> define_events(CLI::App& command) {
+  const auto options = std::make_shared<EventOptions>();  // lives as long as the callback
+  command
+      .add_option("KIND", options->kinds,
+                  "only these: connection, task, mail, reload, control... ; default: all")
+      ->type_name("TEXT");
+  command.add_option("--count", options->count, "end after so many; default: never")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  return [options](const Context& context) { return follow(*options, context); };
+}
+
+}  // namespace netd::ctl

@@ -1,0 +1,89 @@
+#include "ctl/humanize.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <ctime>
+
+namespace netd::ctl {
+
+namespace {
+
+std::string fixed(double value, int digits) {
+  std::array<char, 400> text{};
+  const auto written = std::to_chars(text.data(), text.data() + text.size(), value,
+                                     std::chars_format::fixed, digits);
+  return {text.data(), written.ptr};
+}
+
+/// With one digit after the point where there would be one digit before it alone.
+std::string short_number(double value) { return value < 9.95 ? fixed(value, 1) : fixed(value, 0); }
+
+std::string two_parts(double seconds, double unit, const char* name, double part,
+                      const char* part_name) {
+  const double whole = std::floor(seconds / unit);
+  const double rest = std::floor((seconds - whole * unit) / part);
+  std::string text = fixed(whole, 0) + " " + name;
+  if (rest > 0) text += " " + fixed(rest, 0) + " " + part_name;
+  return text;
+}
+
+}  // namespace
+
+std::string human_bytes(double bytes) {
+  static constexpr std::array<const char*, 6> kUnits = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  if (bytes < 1000) return fixed(bytes, 0) + " B";
+  std::size_t unit = 0;
+  while (bytes >= 1000 && unit + 1 < kUnits.size()) {
+    bytes /= 1024;
+    ++unit;
+  }
+  return short_number(bytes) + " " + kUnits.at(unit);
+}
+
+std::string human_count(double count) {
+  if (count < 10'000) return fixed(count, 0);
+  static constexpr std::array<const char*, 5> kUnits = {"", "k", "M", "G", "T"};
+  std::size_t unit = 0;
+  while (count >= 1000 && unit + 1 < kUnits.size()) {
+    count /= 1000;
+    ++unit;
+  }
+  return (count < 99.95 ? fixed(count, 1) : fixed(count, 0)) + kUnits.at(unit);
+}
+
+std::string human_seconds(double seconds) {
+  if (seconds <= 0) return "0 s";
+  if (seconds < 0.9995) return fixed(seconds * 1000, 0) + " ms";
+  if (seconds < 60) return short_number(seconds) + " s";
+  if (seconds < 3600) return two_parts(seconds, 60, "min", 1, "s");
+  if (seconds < 86'400) return two_parts(seconds, 3600, "h", 60, "min");
+  return two_parts(seconds, 86'400, "d", 3600, "h");
+}
+
+std::string local_time(double unix_seconds) {
+  const auto whole = static_cast<std::time_t>(unix_seconds);
+  std::tm parts{};
+  if (::localtime_r(&whole, &parts) == nullptr) return "?";
+  std::array<char, 32> text{};
+  const std::size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts);
+  return {text.data(), length};
+}
+
+std::string shown(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7F) {
+      out += c;
+    } else if (c == '\n') {
+      out += "\\n";
+    } else {
+      constexpr std::string_view kHex = "0123456789abcdef";
+      out += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+    }
+  }
+  return out;
+}
+
+}  // namespace netd::ctl

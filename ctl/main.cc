@@ -1,0 +1,9 @@
+#include <csignal>
+
+#include "ctl/command_line.h"
+
+int main(int argc, char** argv) {
+  // Whoever started netctl may ignore it; a reader that has gone then would not end it.
+  (void)std::signal(SIGPIPE, SIG_DFL);
+  return netd::ctl::run(argc, argv);
+}

@@ -1,0 +1,90 @@
+// `netctl stats`: once, or again and again with what changed in between.
+#include <time.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "ctl/custom_commands.h"
+#include "ctl/durations.h"
+#include "ctl/json_access.h"
+#include "ctl/printers.h"
+#include "ctl/stats_rates.h"
+
+namespace netd::ctl {
+
+namespace {
+
+struct StatsOptions {
+  bool watch = false;
+  std::string interval = "1s";
+  int count = 0;
+};
+
+void sleep_for(milliseconds time) {
+  timespec left{time.count() / 1000, time.count() % 1000 * 1'000'000};
+  while (::nanosleep(&left, &left) != 0 && errno == EINTR) {
+  }
+}
+
+constexpr std::string_view kRequest = R"({"type":"stats"})";
+
+int watch(const StatsOptions& options, milliseconds interval, const Context& context) {
+  auto client = context.connect();
+  if (!client) return complain(client.error().what(), kUnreachable);
+  OrderedJson before;
+  for (int seen = 0;; ++seen) {
+    const auto answer = client->ask(kRequest, context.timeout);
+    if (!answer) return complain(answer.error().what(), kUnreachable);
+    if (outcome_of(*answer).status != "ok") return complain(render_error(*answer), kFailed);
+    if (context.json) {
+      print(*answer + "\n");
+    } else {
+      OrderedJson now = OrderedJson::parse(*answer, nullptr, false);
+      // On a terminal the table stays in its place; in a pipe each comes below the one before.
+      if (context.terminal.is_terminal()) print("\x1b[H\x1b[2J");
+      print(render_rates(before, now, context.terminal));
+      before = std::move(now);
+    }
+    if (std::fflush(stdout) != 0) return kFailed;
+    if (options.count > 0 && seen + 1 >= options.count) return kDone;
+    sleep_for(interval);
+  }
+}
+
+int run_stats(const StatsOptions& options, const Context& context) {
+  const auto interval = parse_seconds(options.interval);
+  if (!interval) return complain("--interval: " + interval.error().what(), kUsage);
+  if (options.watch) {
+    constexpr milliseconds kShortest{50};
+    return watch(options, std::max(*interval, kShortest), context);
+  }
+  auto client = context.connect();
+  if (!client) return complain(client.error().what(), kUnreachable);
+  const auto answer = client->ask(kRequest, context.timeout);
+  if (!answer) return complain(answer.error().what(), kUnreachable);
+  const bool refused = outcome_of(*answer).status != "ok";
+  if (refused && !context.json) return complain(render_error(*answer), kFailed);
+  print(context.json ? *answer + "\n" : render("stats", *answer, context.terminal));
+  return refused ? kFailed : kDone;
+}
+
+}  // namespace
+
+std::function<int(const Context&)> define_stats(CLI::App& command) {
+  const auto options = std::make_shared<StatsOptions>();  // lives as long as the callback
+  command.add_flag("--watch", options->watch, "again and again, with rates");
+  command.add_option("--interval", options->interval, "between two looks")
+      ->type_name("TIME")
+      ->capture_default_str();
+  command.add_option("--count", options->count, "end after so many looks; default: never")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  return [options](const Context& context) { return run_stats(*options, context); };
+}
+
+}  // namespace netd::ctl

@@ -1,0 +1,130 @@
+#include "ctl/status_view.h"
+
+#include <algorithm>
+
+namespace netd::ctl {
+
+namespace {
+
+// A loop comes round at least once a second.
+constexpr double kStuckSeconds = 5;
+
+void add_listener_problems(const OrderedJson& status, std::vector<std::string>& problems) {
+  for (const auto& listener : array(status, "listeners")) {
+    const std::string name = "listener " + text(listener, "name");
+    const OrderedJson& own = array(listener, "problems");
+    for (const auto& problem : own) problems.push_back(name + ": " + plain(problem));
+    const std::string state = text(listener, "state");
+    if (own.empty() && state != "accepting") problems.push_back(name + " is " + state);
+  }
+}
+
+void add_service_problems(const OrderedJson& status, std::vector<std::string>& problems) {
+  for (const auto& service : array(status, "services")) {
+    for (const auto& instance : array(service, "instances")) {
+      if (text(instance, "state") != "unhealthy") continue;
+      std::string line =
+          "service " + text(service, "name") + ": " + text(instance, "address") + " is unhealthy";
+      if (instance.contains("reason")) line += ": " + text(instance, "reason");
+      problems.push_back(std::move(line));
+    }
+  }
+}
+
+std::string headline(const OrderedJson& status, const Terminal& terminal,
+                     const std::vector<std::string>& problems) {
+  const std::string state = text(status, "state");
+  std::string line = "netd " + text(status, "version") + " is " + state + ": ";
+  if (problems.empty()) {
+    line += state == "running" ? terminal.green("all is well") : "no problems";
+  } else {
+    line += terminal.red(std::to_string(problems.size()) +
+                         (problems.size() == 1 ? " problem" : " problems"));
+  }
+  return line + "\n";
+}
+
+/// What of `rows` lines fits; the rest is counted. A pipe gets everything.
+void append_bounded(std::string& out, const std::string& lines, std::size_t rows,
+                    std::string_view more) {
+  std::size_t at = 0;
+  for (std::size_t row = 0; row < rows && at < lines.size(); ++row) {
+    at = lines.find('\n', at) + 1;
+  }
+  out += lines.substr(0, at);
+  const auto left = std::ranges::count(lines.substr(at), '\n');
+  if (left > 0) out += "... and " + std::to_string(left) + " more (" + std::string(more) + ")\n";
+}
+
+}  // namespace
+
+std::vector<std::string> problems_of(const OrderedJson& status) {
+  std::vector<std::string> problems;
+  for (const auto& problem : array(status, "problems")) problems.push_back(plain(problem));
+  const OrderedJson& tasks = object(status, "tasks");
+  if (tasks.contains("available") && !tasks["available"].get<bool>()) {
+    problems.emplace_back("tasks: the disk does not take them at the moment");
+  }
+  for (const auto& loop : array(status, "loops")) {
+    const double age = number(loop, "last_turn_s");
+    if (age > kStuckSeconds) {
+      problems.push_back("a worker has not come round for " + human_seconds(age));
+    }
+  }
+  add_listener_problems(status, problems);
+  add_service_problems(status, problems);
+  if (number(tasks, "dead") > 0) {
+    problems.push_back("tasks: " + integer_text(tasks, "dead") +
+                       " are dead (netctl task list --state dead)");
+  }
+  return problems;
+}
+
+Table listener_table(const OrderedJson& answer) {
+  Table table({"LISTENER", "PROTOCOL", "STATE", ">OPEN", ">ACCEPTED", ">REFUSED", ">ERRORS", ">IN",
+               ">OUT", "ADDRESSES"});
+  for (const auto& listener : array(answer, "listeners")) {
+    const OrderedJson& connections = object(listener, "connections");
+    const OrderedJson& bytes = object(listener, "bytes");
+    std::string addresses;
+    for (const auto& address : array(listener, "addresses")) {
+      addresses += (addresses.empty() ? "" : " ") + plain(address);
+    }
+    table.add({text(listener, "name"), text(listener, "protocol"), text(listener, "state"),
+               human_count(number(connections, "active")),
+               human_count(number(connections, "accepted")),
+               human_count(number(connections, "refused")), human_count(number(listener, "errors")),
+               human_bytes(number(bytes, "in")), human_bytes(number(bytes, "out")), addresses});
+  }
+  return table;
+}
+
+std::string render_status(const OrderedJson& status, const Terminal& terminal) {
+  const auto problems = problems_of(status);
+  const std::size_t rows = terminal.is_terminal() ? terminal.rows : std::string::npos / 2;
+  std::string out = headline(status, terminal, problems);
+  std::string list;
+  for (const auto& problem : problems) list += "  " + terminal.red(problem) + "\n";
+  append_bounded(out, list, rows / 3, "netctl status --json");
+
+  const OrderedJson& config = object(status, "config");
+  out += "up " + human_seconds(number(status, "uptime_s")) + ", pid " +
+         integer_text(status, "pid") + ", " + integer_text(status, "workers") +
+         (number(status, "workers") == 1 ? " worker, " : " workers, ") +
+         human_bytes(number(object(status, "process"), "memory_bytes")) + " of memory\n";
+  out += "configuration " + text(config, "path") + ", generation " +
+         integer_text(config, "generation") + ", loaded " + text(config, "loaded_at") + "\n";
+  const OrderedJson& tasks = object(status, "tasks");
+  out += "tasks " + integer_text(tasks, "ready") + " ready, " + integer_text(tasks, "delayed") +
+         " delayed, " + integer_text(tasks, "leased") + " leased, " + integer_text(tasks, "dead") +
+         " dead\n";
+  if (array(status, "listeners").empty()) return out + "no listeners\n";
+  out += "\n";
+  const auto used = static_cast<std::size_t>(std::ranges::count(out, '\n'));
+  // The heading, the line that counts the rest and the shell's prompt.
+  const std::size_t left = rows > used + 3 ? rows - used - 2 : 1;
+  append_bounded(out, listener_table(status).text(terminal), left, "netctl listeners");
+  return out;
+}
+
+}  // namespace netd::ctl
