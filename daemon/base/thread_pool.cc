@@ -32,7 +32,7 @@ class SignalsBlocked {
 
 }  // namespace
 
-ThreadPool::ThreadPool(std::string name, std::size_t max_threads, std::size_t max_waiting)
+ThreadPool::ThreadPool(const std::string& name, std::size_t max_threads, std::size_t max_waiting)
     : name_(name.substr(0, kMaxThreadName)),
       max_threads_(std::max<std::size_t>(max_threads, 1)),
       max_waiting_(max_waiting) {}

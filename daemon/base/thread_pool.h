@@ -21,7 +21,7 @@ class ThreadPool {
   /// Threads start when jobs find none idle, up to `max_threads` (at least 1). `name` is what the
   /// system calls them (ps -L), cut to 15 characters. `max_waiting` bounds the jobs that wait for a
   /// thread.
-  ThreadPool(std::string name, std::size_t max_threads, std::size_t max_waiting);
+  ThreadPool(const std::string& name, std::size_t max_threads, std::size_t max_waiting);
 
   /// Runs what still waits, then joins the threads: nothing that was accepted is lost. Not to be
   /// destroyed by one of its own jobs.
