@@ -67,7 +67,7 @@ std::string full_object(const tasks::Task& task) {
 std::string listed_object(const tasks::Task& task) {
   JsonWriter writer;
   writer.add_raw("id", task.id)
-      .add("bytes", static_cast<std::uint64_t>(task.data.size()))
+      .add("bytes", static_cast<std::uint64_t>(task.data_size))
       .add_decimal("timestamp", unix_seconds(task.created))
       .add("queue", task.queue);
   add_state(writer, task);

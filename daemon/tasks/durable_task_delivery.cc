@@ -555,6 +555,7 @@ Task DurableTaskService::snapshot(Slot slot, std::string data) const {
   Task task;
   task.id = entry.id();
   task.data = std::move(data);
+  task.data_size = entry.data_size;
   task.queue = set_.queue_name(entry.queue);
   task.priority = entry.priority;
   task.attempt = entry.attempt;

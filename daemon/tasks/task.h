@@ -37,8 +37,9 @@ enum class TaskState : std::uint8_t {
 
 /// A task as it was at one moment.
 struct Task {
-  std::string id;    // JSON text
-  std::string data;  // JSON text, byte for byte as produced
+  std::string id;             // JSON text
+  std::string data;           // JSON text, byte for byte as produced; lists leave it out
+  std::size_t data_size = 0;  // its bytes
   std::string queue;
   std::int32_t priority = 0;       // the higher goes first
   std::uint32_t attempt = 0;       // how often it was handed out, this time included
