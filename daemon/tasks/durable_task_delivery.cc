@@ -141,11 +141,13 @@ void DurableTaskService::hand_out_for_good(Slot slot, Consumer consumer, std::st
             return;
           }
           set_.set_on_disk(slot, false);
-          if (!present(consumer)) return put_back(slot);
+          if (!present(consumer)) return put_back(slot, data);
           set_.set_attempt(slot, set_.at(slot).attempt + 1);
-          if (!consumer.callback(snapshot(slot, std::move(data)))) {
+          // A copy only where this one may be the last.
+          Task task = snapshot(slot, set_.at(slot).data_in_memory ? std::move(data) : data);
+          if (!consumer.callback(std::move(task))) {
             set_.set_attempt(slot, set_.at(slot).attempt - 1);
-            return put_back(slot);
+            return put_back(slot, data);
           }
           ++counters_.taken;
           notify("taken", slot);
@@ -156,7 +158,8 @@ void DurableTaskService::hand_out_for_good(Slot slot, Consumer consumer, std::st
 }
 
 /// Nobody was there to take a task that has left the disk already.
-void DurableTaskService::put_back(Slot slot) {
+void DurableTaskService::put_back(Slot slot, std::string_view data) {
+  set_.keep_data(slot, data);
   mark_dirty(slot);
   const QueueIndex queue = set_.at(slot).queue;
   let_go(slot);

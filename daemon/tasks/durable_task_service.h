@@ -102,7 +102,7 @@ class DurableTaskService final : public TaskService {
   void hand_out_fetched(Slot slot, Consumer consumer, TaskResult<std::string> data);
   void hand_out_leased(Slot slot, Consumer& consumer, std::string data);
   void hand_out_for_good(Slot slot, Consumer consumer, std::string data);
-  void put_back(Slot slot);
+  void put_back(Slot slot, std::string_view data);
   [[nodiscard]] bool present(const Consumer& consumer) const;
   void return_task(Slot slot);
   void become(Slot slot, const Next& next);

@@ -170,6 +170,18 @@ void QueueSet::drop_data(Slot slot) {
   memory_ -= task.data_size;
 }
 
+void QueueSet::keep_data(Slot slot, std::string_view data) {
+  Entry& task = entry(slot);
+  if (task.data_in_memory) return;
+  assert(data.size() == task.data_size);
+  auto longer = std::make_unique_for_overwrite<char[]>(task.id_size + data.size());
+  std::memcpy(longer.get(), task.text.get(), task.id_size);
+  std::memcpy(longer.get() + task.id_size, data.data(), data.size());
+  task.text = std::move(longer);
+  task.data_in_memory = true;
+  memory_ += data.size();
+}
+
 void QueueSet::insert_in_buckets(Slot slot) {
   if (count_ > buckets_.size()) grow_buckets();
   Slot& head = buckets_[entry(slot).hash & (buckets_.size() - 1)];
@@ -299,6 +311,7 @@ std::vector<Slot> QueueSet::bound_to(Holder holder) const {
   for (auto it = bound_.lower_bound({holder, 0}); it != bound_.end() && it->first == holder; ++it) {
     slots.push_back(it->second);
   }
+  std::ranges::sort(slots, {}, [this](Slot slot) { return at(slot).seq; });
   return slots;
 }
 

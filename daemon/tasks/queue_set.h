@@ -106,7 +106,7 @@ class QueueSet {
   /// Of a leased task.
   void extend_lease(Slot slot, Monotonic until);
   [[nodiscard]] const Lease* lease_of(Slot slot) const;
-  /// The tasks whose lease ends with this holder.
+  /// The tasks whose lease ends with this holder, in the order of production.
   [[nodiscard]] std::vector<Slot> bound_to(Holder holder) const;
 
   void set_attempt(Slot slot, std::uint32_t attempt) { entry(slot).attempt = attempt; }
@@ -115,6 +115,8 @@ class QueueSet {
   void set_dirty(Slot slot, bool dirty) { entry(slot).dirty = dirty; }
   /// Frees the data's memory; the disk has it.
   void drop_data(Slot slot);
+  /// The opposite: the disk has it no longer. Nothing happens where it is in memory.
+  void keep_data(Slot slot, std::string_view data);
 
   // Queues. They come into being by their first task, consumer or pause and go with the last.
 
