@@ -233,6 +233,10 @@ bool is_address_literal(std::string_view text) {
   constexpr std::string_view kIpv6 = "IPv6:";
   const bool ipv6 = iequals(text.substr(0, kIpv6.size()), kIpv6);
   if (ipv6) text.remove_prefix(kIpv6.size());
+  for (const char c : text) {
+    const char lower = ascii_lower(c);
+    if (!is_ascii_digit(c) && (lower < 'a' || lower > 'f') && c != '.' && c != ':') return false;
+  }
   // A colon tells the two families apart; a tag that is neither is registered for nobody.
   const bool has_colon = text.find(':') != std::string_view::npos;
   return ipv6 == has_colon && IpBytes::parse(text).has_value();

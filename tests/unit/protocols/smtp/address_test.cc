@@ -107,6 +107,11 @@ TEST(Mailbox, IsTheWholeText) {
   EXPECT_FALSE(parse_mailbox(std::string(kMaxPath, 'a') + "@x"));
 }
 
+TEST(Literal, HasNothingBehindTheAddress) {
+  EXPECT_FALSE(is_address_literal(std::string_view("[192.0.2.1\0x]", 13)));
+  EXPECT_FALSE(is_address_literal("[fe80::1%eth0]"));
+}
+
 TEST(Domain, HasLimits) {
   std::string longest;
   for (int i = 0; i < 4; ++i) longest += std::string(kMaxLabel, 'a') + '.';
