@@ -135,8 +135,8 @@ struct ProtocolSchema {
   /// its place (another default, another range).
   std::span<const SettingRow> rows = {};
   /// Finds what single rows cannot. Called when all values of the section have been read; values
-  /// that were refused are replaced by their defaults. Not called when a required key is missing or
-  /// bad. May be null.
+  /// that were refused are replaced by their defaults, and left out of lists. Not called when a
+  /// required key is left without any value. May be null.
   void (*check)(const Section& section, std::vector<Mistake>& mistakes) = nullptr;
   bool stream = true;     ///< runs over tcp:, unix: and fd:
   bool datagram = false;  ///< runs over udp:

@@ -31,7 +31,6 @@ SectionBuilder::SectionBuilder(std::string name, std::string label, std::string 
   for (const SettingRow& row : own) {
     if (find_row(common, row.key) == nullptr) add_row(row);
   }
-  good_.assign(keys_.size(), true);
   first_given_.resize(keys_.size());
   expected_.resize(keys_.size());
 }
@@ -53,7 +52,6 @@ void SectionBuilder::add_value(const RawSection& section, const RawValue& value,
     return;
   }
   const auto refuse = [&](const std::string& message) {
-    good_[at] = false;
     mistakes.add(section.file, value.line, title(section) + " " + value.key + ": " + message);
   };
   Section::Entry& entry = section_.entries_[at];
@@ -101,7 +99,7 @@ Section SectionBuilder::finish(const ServiceNames& services, MistakeList& mistak
           row.key,
           "missing, expected " + (expected_[i].empty() ? expectation(row) : expected_[i])));
     }
-    if (row.required && (first_given_[i].line == 0 || !good_[i])) complete_ = false;
+    if (row.required && entry.values.empty()) complete_ = false;
     if (entry.values.empty() && !row.default_value.empty()) {
       entry.values.push_back({std::string(row.default_value), {}, 0});
     }

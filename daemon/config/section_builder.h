@@ -33,7 +33,7 @@ class SectionBuilder {
   /// Reports required keys that are missing, and fills in defaults.
   [[nodiscard]] Section finish(const ServiceNames& services, MistakeList& mistakes);
 
-  /// After finish(): every required key is there and good.
+  /// After finish(): every required key has a good value.
   [[nodiscard]] bool complete() const { return complete_; }
 
   /// Another default than the row's, where that depends on the machine or on other keys. No effect
@@ -48,7 +48,6 @@ class SectionBuilder {
 
   Section section_;
   std::vector<std::string_view> keys_;  // of section_.entries_, in the same order
-  std::vector<bool> good_;              // the same; false when a value of it was refused
   std::vector<Value> first_given_;      // the same; where it was first given, even if refused
   std::vector<std::string> expected_;   // the same; of expect()
   bool complete_ = true;
