@@ -24,7 +24,11 @@ void on_wakeup(evutil_socket_t fd, short, void*) noexcept {
 }
 
 // The loop returns after every turn, and the turn runs what is due: nothing is left to do here.
-void on_timeout(evutil_socket_t, short, void*) noexcept {}
+/// libevent counts on a coarser clock than ours, and so may come a little early: whatever the time
+/// is, what has fired has to be armed anew.
+void on_timeout(evutil_socket_t, short, void* timeout_at) noexcept {
+  *static_cast<Monotonic*>(timeout_at) = Monotonic::min();
+}
 
 timeval to_timeval(Duration delay) {
   const auto micros =
@@ -64,7 +68,7 @@ Result<void> Dispatcher::open() {
   if (!wakeup_) return fail_system("event loop: eventfd", errno);
   wakeup_event_.reset(
       ::event_new(base_.get(), wakeup_.get(), EV_READ | EV_PERSIST, on_wakeup, nullptr));
-  timeout_event_.reset(::event_new(base_.get(), -1, 0, on_timeout, nullptr));
+  timeout_event_.reset(::event_new(base_.get(), -1, 0, on_timeout, &timeout_at_));
   if (!wakeup_event_ || !timeout_event_ || ::event_add(wakeup_event_.get(), nullptr) != 0) {
     return fail_system("event loop", ENOMEM);
   }

@@ -162,6 +162,20 @@ TEST_F(DispatcherTest, ATimerMayArmItselfAndDestroyItself) {
   EXPECT_EQ(timer, nullptr);
 }
 
+/// The loop's own clock is coarser than ours and may end its wait before our time has come: here the
+/// clock stands still, and so every wake-up is early.
+TEST_F(DispatcherTest, AWakeUpBeforeItsTimeIsNotTheLast) {
+  int runs = 0;
+  Timer timer(*dispatcher_, [&] { ++runs; });
+  timer.arm(5ms);
+  dispatcher_->turn(true);
+  dispatcher_->turn(true);  // would sleep for ever if nothing were armed any more
+  EXPECT_EQ(runs, 0);
+  clock_.advance(5ms);
+  dispatcher_->turn(true);
+  EXPECT_EQ(runs, 1);
+}
+
 TEST_F(DispatcherTest, ADelayBeyondTheClockIsForEver) {
   int fired = 0;
   Timer timer(*dispatcher_, [&] { ++fired; });
