@@ -73,16 +73,22 @@ class UdpService {
              ServedPorts& ports);
   void on_readable();
   [[nodiscard]] std::size_t receive_batch();
-  /// Returns how many answers are ready to be sent.
+  /// Returns how many messages are ready to be sent.
   [[nodiscard]] std::size_t answer_batch(std::size_t received);
+  /// Takes the answer into the message before it when one call can carry both. Returns how many
+  /// messages there are then.
+  std::size_t add_answer(std::size_t messages, std::size_t answer, const msghdr& question);
+  void ask_for_segmentation(std::size_t index);
   [[nodiscard]] bool may_answer(const SocketAddress& peer) const;
-  void send_answers(std::size_t count);
+  void send_messages(std::size_t count);
+  void send_one_by_one(const msghdr& message, int error);
 
   BoundSocket socket_;
   DatagramPolicy& policy_;
   TrafficCounters& counters_;
   ServedPorts& ports_;
   std::unique_ptr<Buffers> buffers_;
+  bool segments_ = true;              // until the kernel refuses
   std::unique_ptr<ReadWatch> watch_;  // depends on: socket_
 };
 

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <optional>
 #include <string>
 
@@ -58,6 +59,10 @@ class UdpServiceTest : public ::testing::Test, public DatagramPolicy {
   }
   void send(const std::string& text) { send_from(client_, text); }
   void send_from(const UniqueFd& fd, const std::string& text) const {
+    queue_from(fd, text);
+    dispatcher_->turn(false);
+  }
+  void queue_from(const UniqueFd& fd, const std::string& text) const {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port_);
@@ -65,7 +70,6 @@ class UdpServiceTest : public ::testing::Test, public DatagramPolicy {
     ASSERT_EQ(::sendto(fd.get(), text.data(), text.size(), 0, reinterpret_cast<sockaddr*>(&address),
                        sizeof address),
               static_cast<ssize_t>(text.size()));
-    dispatcher_->turn(false);
   }
   std::optional<std::size_t> receive() { return receive_from(client_); }
   static std::optional<std::size_t> receive_from(const UniqueFd& fd) {
@@ -97,6 +101,42 @@ TEST_F(UdpServiceTest, AnswersEachDatagram) {
     EXPECT_EQ(receive(), size);
   }
   EXPECT_EQ(counters_.accepted.get(), 4U);
+}
+
+/// Sizes that make the service join some answers in one call and not others.
+constexpr std::array<std::size_t, 12> kSizes = {64, 64,   64,   10,   64,   0,
+                                                0,  1232, 1232, 1233, 1233, 5};
+
+TEST_F(UdpServiceTest, AnswersThatLeaveInOneCallArriveOneByOne) {
+  serve("udp:127.0.0.1:0");
+  const UniqueFd other = bind(0);
+  for (const std::size_t size : kSizes) queue_from(client_, std::string(size, 'x'));
+  for (const std::size_t size : kSizes) {
+    queue_from(client_, std::string(size, 'x'));
+    queue_from(other, std::string(size, 'x'));
+  }
+  dispatcher_->turn(false);
+  for (int round = 0; round < 2; ++round) {
+    for (const std::size_t size : kSizes) EXPECT_EQ(receive(), size);
+  }
+  for (const std::size_t size : kSizes) EXPECT_EQ(receive_from(other), size);
+  EXPECT_EQ(receive(), std::nullopt);
+  EXPECT_EQ(counters_.bytes_out.get(), counters_.bytes_in.get());
+  EXPECT_EQ(counters_.errors.get(), 0U);
+}
+
+TEST_F(UdpServiceTest, AnswersWhereTheKernelCannotJoin) {
+  serve("udp:127.0.0.1:0");
+  const int on = 1;
+  BoundSocket socket = service_->release_socket();
+  ASSERT_EQ(::setsockopt(socket.fd.get(), SOL_SOCKET, SO_NO_CHECK, &on, sizeof on), 0);
+  service_ = UdpService::create(*dispatcher_, std::move(socket), *this, counters_, ports_).value();
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 10; ++i) queue_from(client_, "ping");
+    dispatcher_->turn(false);
+    for (int i = 0; i < 10; ++i) EXPECT_EQ(receive(), 4U);
+  }
+  EXPECT_EQ(counters_.errors.get(), 0U);
 }
 
 TEST_F(UdpServiceTest, AnswersManyAtOnce) {
