@@ -189,9 +189,16 @@ const Reply* SmtpSession::check_recipient(const Address& recipient,
   if (transaction_->recipients >= protocol_.settings().max_recipients) {
     return &reply::kTooManyRecipients;
   }
-  const Verdict verdict =
-      protocol_.service().recipients().route(recipient, transaction_->mailboxes);
+  std::vector<std::string>& mailboxes = transaction_->mailboxes;
+  const std::size_t before = mailboxes.size();
+  const Verdict verdict = protocol_.service().recipients().route(recipient, mailboxes);
   if (verdict != Verdict::accepted) return &reply_to(verdict);
+  MailStore& store = *protocol_.service().store();
+  for (std::size_t i = before; i < mailboxes.size(); ++i) {
+    if (!store.is_full(mailboxes[i])) continue;
+    mailboxes.resize(before);
+    return &reply::kMailboxFull;
+  }
   if (parameters.notify || parameters.orcpt) {
     // Mail ends here, so the record is all that a request for notification can lead to.
     LogEntry(LogLevel::info, "smtp_notification_request")

@@ -68,6 +68,9 @@ Result<std::shared_ptr<SharedState>> make_mail_service(
   options.hostname = settings.netd.hostname;
   options.listener = listener.name;
   options.sync = own.text("sync") == "always";
+  options.quota = own.size("quota");
+  options.retention = {.age = own.duration("retention_age"),
+                       .count = own.integer("retention_count")};
   std::shared_ptr<MailStore> store;
   if (before != nullptr && before->store()->options() == options) {
     store = before->store();

@@ -25,7 +25,7 @@ constexpr std::size_t kMaxMailboxes = 8192;
 constexpr mode_t kFileMode = 0660;  // less the umask
 constexpr std::size_t kCopyStep = std::size_t{1} << 20;
 
-bool is_full(int error) { return error == ENOSPC || error == EDQUOT; }
+bool disk_is_full(int error) { return error == ENOSPC || error == EDQUOT; }
 
 int write_all(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -88,8 +88,13 @@ Result<std::shared_ptr<MailStore>> MailStore::create(Options options, const Cloc
 
 MailStore::MailStore(Options options, const Clock& clock)
     : options_(std::move(options)),
+      clock_(clock),
       names_(clock, options_.hostname),
-      threads_("netd-mail", kThreads, kThreads) {}
+      housekeeper_(std::make_unique<Housekeeper>(options_.root, options_.listener,
+                                                 options_.retention, names_, clock)),
+      threads_("netd-mail", kThreads, kThreads + 1) {
+  if (options_.quota != 0) quota_ = std::make_unique<QuotaBook>(options_.root, options_.quota);
+}
 
 MailStore::~MailStore() = default;
 
@@ -197,7 +202,11 @@ void MailStore::commit(std::vector<Delivery*>& deliveries) {
   std::erase_if(deliveries, [](Delivery* d) { return d->outcome != StoreOutcome::done; });
   for (Delivery* delivery : deliveries) {
     delivery->file.reset();
-    if (const int error = place(*delivery); error != 0) roll_back(*delivery, error, "link");
+    if (!has_room(*delivery)) {
+      remove_traces(*delivery);
+      delivery->outcome = StoreOutcome::mailbox_full;
+    } else if (const int error = place(*delivery); error != 0)
+      roll_back(*delivery, error, "link");
   }
   std::erase_if(deliveries, [](Delivery* d) { return d->outcome != StoreOutcome::done; });
   if (options_.sync) {
@@ -213,7 +222,32 @@ void MailStore::commit(std::vector<Delivery*>& deliveries) {
     }
     std::erase_if(deliveries, [](Delivery* d) { return d->outcome != StoreOutcome::done; });
   }
-  if (!deliveries.empty()) note_success();
+  if (deliveries.empty()) return;
+  note_success();
+  if (!quota_) return;
+  for (const Delivery* delivery : deliveries) {
+    for (const std::string& name : delivery->mailboxes) quota_->add(name, delivery->size);
+  }
+}
+
+bool MailStore::has_room(const Delivery& delivery) {
+  if (!quota_) return true;
+  return std::ranges::all_of(delivery.mailboxes, [&](const std::string& name) {
+    return quota_->has_room(name, delivery.size, clock_.now());
+  });
+}
+
+bool MailStore::is_full(const std::string& mailbox_name) {
+  if (!quota_ || !quota_->was_full(mailbox_name)) return false;
+  // Its owner may have made room: whoever asks next hears of it.
+  if (quota_->is_stale(mailbox_name, clock_.now()) && !recounting_.exchange(true)) {
+    const bool asked = threads_.submit([this, name = mailbox_name] {
+      quota_->recount(name, clock_.now());
+      recounting_ = false;
+    });
+    if (!asked) recounting_ = false;
+  }
+  return true;
 }
 
 int MailStore::write_chunk(Delivery& delivery) {
@@ -293,7 +327,7 @@ int MailStore::copy_file(const Delivery& delivery, const std::string& mailbox,
 
 void MailStore::roll_back(Delivery& delivery, int error, std::string_view doing) {
   remove_traces(delivery);
-  delivery.outcome = is_full(error) ? StoreOutcome::disk_full : StoreOutcome::failed;
+  delivery.outcome = disk_is_full(error) ? StoreOutcome::disk_full : StoreOutcome::failed;
   note_failure(error, std::string(doing) + ' ' + options_.root + '/' + delivery.mailboxes.front());
 }
 
@@ -386,10 +420,11 @@ void MailStore::note_failure(int error, std::string_view doing) {
     in_trouble_ = true;
     if (known) return;
   }
-  LogEntry entry(LogLevel::error, is_full(error) ? "mail_refused_disk_full" : "mail_store_failed");
+  LogEntry entry(LogLevel::error,
+                 disk_is_full(error) ? "mail_refused_disk_full" : "mail_store_failed");
   entry.listener(options_.listener).protocol("smtp");
-  entry.message_id(is_full(error) ? message_id::kMailRefusedDiskFull
-                                  : message_id::kStoreUnavailable);
+  entry.message_id(disk_is_full(error) ? message_id::kMailRefusedDiskFull
+                                       : message_id::kStoreUnavailable);
   entry.send("mail is refused with a temporary error: " + what.what());
 }
 

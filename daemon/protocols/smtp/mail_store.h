@@ -5,8 +5,10 @@
 // message that was renamed into it before, of whatever thread.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -20,17 +22,21 @@
 #include "daemon/base/error.h"
 #include "daemon/base/thread_pool.h"
 #include "daemon/protocols/smtp/delivery.h"
+#include "daemon/protocols/smtp/housekeeper.h"
 #include "daemon/protocols/smtp/maildir.h"
+#include "daemon/protocols/smtp/quota.h"
 
 namespace netd::smtp {
 
 class MailStore {
  public:
   struct Options {
-    std::string root;      ///< the folder of all mailboxes; made when it is missing
-    std::string hostname;  ///< in file names
-    std::string listener;  ///< for the log
-    bool sync = true;      ///< every copy is on disk before a delivery is done
+    std::string root;         ///< the folder of all mailboxes; made when it is missing
+    std::string hostname;     ///< in file names
+    std::string listener;     ///< for the log
+    bool sync = true;         ///< every copy is on disk before a delivery is done
+    std::uint64_t quota = 0;  ///< octets that a mailbox may hold; zero: no limit
+    Retention retention = {};
 
     friend bool operator==(const Options&, const Options&) = default;
   };
@@ -51,6 +57,9 @@ class MailStore {
 
   [[nodiscard]] UniqueNames::Name next_name() { return names_.next(); }
   [[nodiscard]] const Options& options() const { return options_; }
+  /// Whether a mailbox is known to have no room. Never blocks: a message that meets a mailbox which
+  /// filled since is refused at its end. Any thread.
+  [[nodiscard]] bool is_full(const std::string& mailbox);
   /// Empty when the last message could be stored, else why not. Any thread.
   [[nodiscard]] std::string trouble() const;
 
@@ -68,6 +77,7 @@ class MailStore {
   void commit(std::vector<Delivery*>& deliveries);
   int write_chunk(Delivery& delivery);
   int open_file(Delivery& delivery);
+  [[nodiscard]] bool has_room(const Delivery& delivery);
   int place(Delivery& delivery);
   int place_copy(const Delivery& delivery, const std::string& mailbox, const std::string& target);
   int copy_file(const Delivery& delivery, const std::string& mailbox, const std::string& target);
@@ -85,7 +95,11 @@ class MailStore {
   void note_success();
 
   const Options options_;
+  const Clock& clock_;
   UniqueNames names_;
+  std::unique_ptr<QuotaBook> quota_;  // null: no limit
+  std::atomic<bool> recounting_{false};
+  std::unique_ptr<Housekeeper> housekeeper_;  // depends on: names_
 
   std::mutex mailboxes_mutex_;  // guards mailboxes_
   std::unordered_map<std::string, std::shared_ptr<Mailbox>> mailboxes_;

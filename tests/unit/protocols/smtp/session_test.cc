@@ -278,10 +278,10 @@ TEST_F(SessionTest, RefusesWhatAMessageMustNotHaveAndStaysInStep) {
     std::string text;
     const char* answer;
   };
-  for (const Refusal& refusal : {Refusal{"a\nb", "550 5.6.0"}, Refusal{"a\rb", "550 5.6.0"},
-                                 Refusal{"a\n.\nMAIL FROM:<evil@x>\r\nb", "550 5.6.0"},
-                                 Refusal{std::string(999, 'x'), "554 5.6.0"},
-                                 Refusal{big, "552 5.3.4"}}) {
+  for (const Refusal& refusal :
+       {Refusal{"a\nb", "550 5.6.0"}, Refusal{"a\rb", "550 5.6.0"},
+        Refusal{"a\n.\nMAIL FROM:<evil@x>\r\nb", "550 5.6.0"},
+        Refusal{std::string(999, 'x'), "554 5.6.0"}, Refusal{big, "552 5.3.4"}}) {
     connect();
     envelope();
     ask("DATA\r\n");

@@ -1,0 +1,318 @@
+"""Mail that was acknowledged is there, once and whole, whatever happens to netd or to its disk."""
+
+import collections
+import errno
+import os
+import random
+import re
+import shutil
+import smtplib
+import socket
+import subprocess
+import threading
+
+import netd_process
+import pytest
+from netd_process import until
+from smtp_dialogue import Client, MailServer
+
+# How often netd is killed; NETD_CRASHES=200 for the long form.
+CRASHES = int(os.environ.get("NETD_CRASHES", "10"))
+
+
+@pytest.fixture
+def serve(tmp_path):
+    made = []
+
+    def start(settings="", **options):
+        made.append(MailServer(tmp_path / f"netd{len(made)}", settings, **options))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.finish()
+
+
+# ---- Crashes.
+
+
+class Sender(threading.Thread):
+    """Sends numbered messages, small and large, to one and to several, until it is cut off."""
+
+    def __init__(self, address, name):
+        super().__init__(daemon=True)
+        self.address = address
+        self.name = name
+        self.acknowledged = []
+        self.sent = 0
+        self.random = random.Random(name)
+
+    def run(self):
+        try:
+            with Client(self.address) as client:
+                client.expect("EHLO x", "250")
+                while True:
+                    self.send_one(client)
+        except (OSError, AssertionError):
+            pass  # netd was killed
+
+    def send_one(self, client):
+        self.sent += 1
+        key = f"{self.name}-{self.sent}"
+        users = self.random.choice([["one"], ["one", "two"]])
+        lines = self.random.choice([1, 10, 4000])
+        text = f"Key: {key}\r\nUsers: {len(users)}\r\n\r\n" + "0123456789 and so on\r\n" * lines + f"end of {key}"
+        client.expect("MAIL FROM:<a@example.com>", "250")
+        for user in users:
+            client.expect(f"RCPT TO:<{user}@example.org>", "250")
+        if client.message(text.encode()).startswith(b"250 2.0.0 Ok: delivered"):
+            self.acknowledged.append((key, users))
+
+
+def keys_in(server, user):
+    keys = []
+    for mail in server.mails(user):
+        key = re.search(rb"\r\nKey: (\S+)\r\n", mail).group(1)
+        assert mail.endswith(b"end of " + key + b"\r\n"), "half a message is in new/"
+        keys.append(key.decode())
+    return collections.Counter(keys)
+
+
+def test_kill_9_loses_and_doubles_nothing(serve):
+    server = serve()
+    acknowledged = []
+    pause = random.Random(1)
+    for crash in range(CRASHES):
+        senders = [Sender(server.address, f"{crash}-{number}") for number in range(6)]
+        for sender in senders:
+            sender.start()
+        until(lambda: any(sender.acknowledged for sender in senders), "the first message")
+        threading.Event().wait(pause.uniform(0, 0.05))  # a moment of its own in every round
+        server.netd.kill()
+        for sender in senders:
+            sender.join(netd_process.DEADLINE)
+            acknowledged += sender.acknowledged
+        server.netd.start()
+        server.address = server.netd.addresses("mail")[0]
+    found = {user: keys_in(server, user) for user in ("one", "two")}
+    assert acknowledged
+    for key, users in acknowledged:
+        for user in users:
+            assert found[user][key] == 1, f"{key} is {found[user][key]} times in {user}'s mailbox"
+    assert all(count == 1 for counts in found.values() for count in counts.values())
+    for user in ("one", "two"):
+        until(lambda user=user: not server.files(user, part="tmp"), "the sweep of tmp/")
+    server.netd.expect_clean = True
+
+
+def test_what_others_have_in_tmp_stays(serve):
+    server = serve()
+    with server.client() as client:
+        client.envelope("bob@example.org")
+        client.message(b"hi")
+    other = server.folder("bob") / "tmp" / "1767323045.M1P1.other"
+    other.write_text("of another program")
+    mine = server.folder("bob") / "tmp" / "netd.1767323045.M1P1R00000000Q1.netd.example.org"
+    mine.write_text("what a crash left")
+    os.utime(mine, (1, 1))
+    server.netd.kill()
+    server.netd.start()
+    until(lambda: not mine.exists(), "the sweep of tmp/")
+    assert other.exists()
+    server.netd.expect_clean = True
+
+
+def test_a_stop_in_the_middle_of_a_message(serve):
+    """What is in the middle of a message is let finish."""
+    server = serve()
+    with server.client() as client, server.client() as idle:
+        client.envelope("bob@example.org")
+        client.expect("DATA", "354")
+        client.send(b"hi")
+        server.netd.signal(15)
+        assert idle.reply().startswith(b"421 4.3.2 ")
+        assert client.ask(b"\r\n.\r\n").startswith(b"250 ")
+        assert client.reply().startswith(b"421 4.3.2 ")
+    assert server.netd.wait() == 0
+    assert server.bodies("bob") == [b"hi\r\n"]
+
+
+def test_a_reload_keeps_sessions_and_store(serve):
+    server = serve()
+    config = server.netd.config_path.read_text()
+    with server.client() as client:
+        client.envelope("bob@example.org")
+        client.expect("DATA", "354")
+        server.netd.reload(config.replace("domains = example.org", "domains = example.com"))
+        assert client.ask(b"hi\r\n.\r\n").startswith(b"250 ")
+    with server.client() as client:
+        client.expect("EHLO x", "250")
+        client.expect("MAIL FROM:<>", "250")
+        client.expect("RCPT TO:<bob@example.org>", "550 5.7.1 ")
+        client.expect("RCPT TO:<bob@example.com>", "250 ")
+        assert client.message(b"ho").startswith(b"250 ")
+    assert server.bodies("bob") == [b"hi\r\n"]
+    assert server.bodies("bob", "example.com") == [b"ho\r\n"]
+
+
+# ---- Disks that fail.
+
+
+@pytest.fixture(scope="session")
+def fault_library(tmp_path_factory):
+    if netd_process.SANITIZER:
+        pytest.skip("the sanitizers' own interposition comes first")
+    library = tmp_path_factory.mktemp("faults") / "disk_faults.so"
+    source = netd_process.ROOT / "tests" / "support" / "disk_faults.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"], check=True)
+    return library
+
+
+@pytest.fixture
+def faulty(serve, fault_library, tmp_path):
+    faults = tmp_path / "faults"
+    faults.write_text("")
+    server = serve(environment={"LD_PRELOAD": str(fault_library), "DISK_FAULTS": str(faults),
+                                "DISK_FAULTS_BELOW": "/mail/"})
+    server.faults = faults
+    return server
+
+
+def everything_in(server):
+    return [path for path in server.mail.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(("fault", "answer"), [
+    (f"write {errno.ENOSPC}\n", "452 4.3.1 "), (f"write {errno.EDQUOT}\n", "452 4.3.1 "),
+    (f"write {errno.EIO}\n", "451 4.3.0 "), (f"fsync {errno.EIO}\n", "451 4.3.0 "),
+    (f"fsync {errno.ENOSPC}\n", "452 4.3.1 "), (f"fsync-folder {errno.EIO}\n", "451 4.3.0 "),
+    (f"rename {errno.EROFS}\n", "451 4.3.0 "), (f"rename {errno.ENOSPC}\n", "452 4.3.1 ")])
+def test_a_disk_that_fails(faulty, fault, answer):
+    """The client hears of it, nothing stays, and it is over when the disk is well again."""
+    with faulty.client() as client:
+        client.envelope("bob@example.org")
+        assert client.message(b"before").startswith(b"250 ")
+        count = len(everything_in(faulty))
+        faulty.faults.write_text(fault)
+        for text in (b"x" * 500, (b"y" * 70 + b"\r\n") * 20000):
+            client.envelope("bob@example.org")
+            assert client.message(text).startswith(answer.encode()), fault
+        until(lambda: len(everything_in(faulty)) == count, "the failed messages to be gone")
+        faulty.faults.write_text("")
+        client.envelope("bob@example.org")
+        assert client.message(b"after").startswith(b"250 ")
+    assert faulty.bodies("bob") == [b"after\r\n", b"before\r\n"]
+    assert "mail is accepted again" in faulty.netd.log()
+    assert faulty.netd.log().count("mail is refused with a temporary error") == 1
+
+
+def test_several_recipients_get_it_or_none_does(faulty):
+    with faulty.client() as client:
+        client.envelope("one@example.org")
+        client.expect("RCPT TO:<two@example.org>", "250")
+        faulty.faults.write_text(f"fsync-folder {errno.EIO}\n")
+        assert client.message(b"hi").startswith(b"451 4.3.0 ")
+    assert everything_in(faulty) == []
+
+
+def test_the_journal_tells_of_a_disk_that_fails(faulty):
+    faulty.faults.write_text(f"write {errno.ENOSPC}\n")
+    with faulty.client() as client:
+        client.envelope("bob@example.org")
+        client.message(b"hi")
+    assert "No space left on device" in faulty.netd.log()
+
+
+def test_a_folder_that_turns_read_only(serve):
+    if os.geteuid() == 0:
+        pytest.skip("root writes where nobody may")
+    server = serve()
+    with server.client() as client:
+        client.envelope("bob@example.org")
+        client.message(b"before")
+        new = server.folder("bob") / "new"
+        new.chmod(0o500)
+        client.envelope("bob@example.org")
+        assert client.message(b"hi").startswith(b"451 4.3.0 ")
+        new.chmod(0o700)
+        client.envelope("bob@example.org")
+        assert client.message(b"after").startswith(b"250 ")
+    assert server.bodies("bob") == [b"after\r\n", b"before\r\n"]
+
+
+def test_quota(serve):
+    server = serve("quota = 100K\n")
+    line = b"x" * 78 + b"\r\n"
+    with server.client() as client:
+        client.envelope("full@example.org")
+        assert client.message(line * 1000).startswith(b"250 ")
+        client.envelope("full@example.org")
+        client.expect("RCPT TO:<other@example.org>", "250")
+        assert client.message(line * 400).startswith(b"452 4.2.2 ")
+        # Now it is known to be full: the other recipient need not suffer again.
+        client.expect("MAIL FROM:<a@example.com>", "250")
+        client.expect("RCPT TO:<full@example.org>", "452 4.2.2 ")
+        client.expect("RCPT TO:<other@example.org>", "250")
+        assert client.message(line * 400).startswith(b"250 ")
+    assert len(server.files("full")) == 1
+    assert len(server.files("other")) == 1
+
+
+def test_a_mailbox_that_is_removed_is_made_anew(serve):
+    server = serve()
+    for _ in range(2):
+        with server.client() as client:
+            client.envelope("bob@example.org")
+            assert client.message(b"hi").startswith(b"250 ")
+        assert server.bodies("bob") == [b"hi\r\n"]
+        shutil.rmtree(server.mail)
+
+
+# ---- Other clients.
+
+
+def test_many_clients_at_once(serve):
+    """Every message of many sessions is there once, with several workers."""
+    server = serve(workers=2)
+
+    def send(number):
+        with smtplib.SMTP(*server.address, timeout=netd_process.DEADLINE) as client:
+            for message in range(10):
+                client.sendmail("a@example.com", ["all@example.org"], f"Key: {number}-{message}\r\n\r\nhi\r\n")
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    keys = collections.Counter(re.search(rb"Key: (\S+)", mail).group(1) for mail in server.mails("all"))
+    assert len(keys) == 200 and set(keys.values()) == {1}
+
+
+def test_clients_that_vanish(serve):
+    """With a reset, at every stage."""
+    server = serve()
+    stages = [b"", b"EHLO x\r\n", b"MAIL FROM:<a@example.com>\r\n", b"RCPT TO:<gone@example.org>\r\n",
+              b"DATA\r\n", b"half\r\n", b"x" * 300000]
+    for stage in range(len(stages)):
+        client = server.client()
+        client.send(b"".join(stages[:stage + 1]))
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        client.close()
+    with server.client() as client:
+        client.envelope("there@example.org")
+        assert client.message(b"hi").startswith(b"250 ")
+    until(lambda: not server.files("gone", part="tmp"), "tmp/ to be empty")
+    assert server.bodies("gone") == []
+
+
+def test_swaks_in_all_its_ways(serve):
+    server = serve()
+    port = str(server.address[1])
+    for number, extra in enumerate([[], ["--pipeline"], ["--protocol", "SMTP"],
+                                    ["--attach", "@" + str(server.netd.config_path)]]):
+        done = subprocess.run(["swaks", "--server", "127.0.0.1", "--port", port, "--from", "a@example.com",
+                               "--to", f"swaks{number}@example.org", *extra], capture_output=True, check=False,
+                              timeout=netd_process.DEADLINE)
+        assert done.returncode == 0, done.stdout
+        assert len(server.files(f"swaks{number}")) == 1
