@@ -66,9 +66,12 @@ def test_echo_answers_from_the_address_that_was_asked(netd):
         assert ask(client, b"ping") == b"ping"
 
 
-def test_many_datagrams_at_once(netd):
-    daemon = netd(config("echo"))
-    with client_of(daemon) as client:
+@pytest.mark.parametrize("listen", ["udp:127.0.0.1:0", "udp:*:0"])
+def test_many_datagrams_at_once(netd, listen):
+    daemon = netd(config("echo", listen=listen))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(DEADLINE)
+        client.connect(("127.0.0.2" if "*" in listen else "127.0.0.1", daemon.port("it", "udp")))
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         sent = [str(i).encode() for i in range(100)]
         for data in sent:
