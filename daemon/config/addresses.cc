@@ -104,9 +104,9 @@ void check_addresses(const Section& control, const std::vector<Section>& listene
       }
       for (const Taken& other : taken) {
         if (!overlap(*endpoint, other.endpoint)) continue;
-        mistakes.add(section.mistake("listen", value,
-                                     found(value.text) + ", expected an address of its own: " +
-                                         other.endpoint.text() + " belongs to " + other.owner));
+        mistakes.add(section.refusal(
+            "listen", value,
+            "an address of its own: " + other.endpoint.text() + " belongs to " + other.owner));
         break;
       }
       taken.push_back({*endpoint, owner_of(section, value)});

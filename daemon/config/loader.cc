@@ -153,7 +153,7 @@ class Load {
       const std::string& path = section.text(key);
       if (path == "off") continue;
       if (std::ranges::find(taken, path) != taken.end()) {
-        mistakes_.add(section.mistake(key, found(path) + ", expected a path of its own"));
+        mistakes_.add(section.refusal(key, "a path of its own"));
       }
       taken.push_back(path);
       // Without the folder of the socket there is nothing to say about its neighbours.
@@ -161,8 +161,7 @@ class Load {
     }
     if (section.has("group") && section.text("group") != default_group() &&
         !environment_.group_exists(section.text("group"))) {
-      mistakes_.add(section.mistake(
-          "group", found(section.text("group")) + ", expected a group of this system"));
+      mistakes_.add(section.refusal("group", "a group of this system"));
     }
   }
 
@@ -190,8 +189,7 @@ class Load {
     builder.add(raw, environment_.variable, protocol == nullptr, mistakes_);
     Section section = builder.finish(services_, mistakes_);
     if (section.has("protocol") && protocol == nullptr) {
-      mistakes_.add(section.mistake(
-          "protocol", found(section.text("protocol")) + ", expected " + protocol_names()));
+      mistakes_.add(section.refusal("protocol", protocol_names()));
     }
     check_listener_paths(section);
     if (protocol == nullptr) return section;
@@ -239,12 +237,11 @@ class Load {
       const bool udp = value.text.starts_with("udp:");
       if (udp ? protocol.datagram : protocol.stream) continue;
       if (!udp && protocol.datagram && value.text.starts_with("fd:")) continue;
+      const std::string name(protocol.name);
       mistakes_.add(
-          section.mistake("listen", value,
-                          found(value.text) + ", expected " +
-                              (udp ? "tcp:, unix: or fd:, because " : "udp: or fd:, because ") +
-                              std::string(protocol.name) +
-                              (udp ? " does not run over UDP" : " runs over UDP only")));
+          section.refusal("listen", value,
+                          udp ? "tcp:, unix: or fd:, because " + name + " does not run over UDP"
+                              : "udp: or fd:, because " + name + " runs over UDP only"));
     }
   }
 

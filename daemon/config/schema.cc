@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "daemon/base/text.h"
+#include "daemon/config/mistakes.h"
 
 namespace netd::config {
 
@@ -79,6 +80,15 @@ Mistake Section::mistake(std::string_view key, std::string_view message) const {
 
 Mistake Section::mistake(std::string_view key, const Value& value, std::string_view message) const {
   return {value.file, value.line, title() + " " + std::string(key) + ": " + std::string(message)};
+}
+
+Mistake Section::refusal(std::string_view key, std::string_view expected) const {
+  return mistake(key, found(text(key)) + ", expected " + std::string(expected));
+}
+
+Mistake Section::refusal(std::string_view key, const Value& value,
+                         std::string_view expected) const {
+  return mistake(key, value, found(value.text) + ", expected " + std::string(expected));
 }
 
 bool Section::same_settings(const Section& other) const {

@@ -111,6 +111,12 @@ class Section {
   [[nodiscard]] Mistake mistake(std::string_view key, const Value& value,
                                 std::string_view message) const;
 
+  /// `found "VALUE", expected EXPECTED` at the place of the key.
+  [[nodiscard]] Mistake refusal(std::string_view key, std::string_view expected) const;
+  /// The same at the place of one value of a list.
+  [[nodiscard]] Mistake refusal(std::string_view key, const Value& value,
+                                std::string_view expected) const;
+
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
   /// The same name, keys and values; places and whether a value was written do not count.
   [[nodiscard]] bool same_settings(const Section& other) const;

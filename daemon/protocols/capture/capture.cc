@@ -191,8 +191,7 @@ void check(const config::Section& section, std::vector<config::Mistake>& mistake
   const bool exists = ::stat(directory.c_str(), &status) == 0;
   const std::string parent = directory.substr(0, directory.find_last_of('/') + 1);
   if (exists ? S_ISDIR(status.st_mode) : is_folder(parent)) return;
-  mistakes.push_back(section.mistake(
-      "directory", "found \"" + directory + "\", expected a folder, or a name in one"));
+  mistakes.push_back(section.refusal("directory", "a folder, or a name in one"));
 }
 
 Result<std::shared_ptr<SharedState>> make_shared_state(

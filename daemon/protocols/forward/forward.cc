@@ -79,8 +79,7 @@ constexpr std::array<config::SettingRow, 2> kRows = {{
 void check(const config::Section& section, std::vector<config::Mistake>& mistakes) {
   for (const config::Value& listen : section.list("listen")) {
     if (listen.text != section.text("target")) continue;
-    mistakes.push_back(section.mistake(
-        "target", "found \"" + listen.text + "\", expected another address than its own"));
+    mistakes.push_back(section.refusal("target", "another address than its own"));
   }
 }
 

@@ -232,28 +232,28 @@ void check_settings(const config::Section& section, std::vector<config::Mistake>
     if (!spec) continue;
     if (std::find(seen.begin(), seen.end(), spec->pattern) != seen.end()) {
       mistakes.push_back(
-          section.mistake("route", value, "another route has the same host and prefix"));
+          section.refusal("route", value, "a host and prefix that no other route has"));
     }
     seen.push_back(spec->pattern);
     if (spec->handler != HandlerKind::static_files) continue;
     if (const std::string trouble = folder_trouble(spec->argument); !trouble.empty()) {
-      mistakes.push_back(section.mistake("route", value, trouble));
+      mistakes.push_back(section.refusal("route", value, "a folder to read: " + trouble));
     }
   }
   for (const config::Value& value : section.list("cache_control")) {
     const auto pattern = parse_route_pattern(split_words(value.text)[0]);
     if (pattern && std::find(seen.begin(), seen.end(), *pattern) == seen.end()) {
-      mistakes.push_back(
-          section.mistake("cache_control", value, "expected the host and prefix of a route"));
+      mistakes.push_back(section.refusal("cache_control", value, "the host and prefix of a route"));
     }
   }
   for (const config::Value& value : section.list("error_page")) {
     if (const auto page = read_page(split_error_page(value.text).second); !page) {
-      mistakes.push_back(section.mistake("error_page", value, page.error().what()));
+      mistakes.push_back(
+          section.refusal("error_page", value, "a file to read: " + page.error().what()));
     }
   }
   if (section.size("max_request_line") > section.size("max_head")) {
-    mistakes.push_back(section.mistake("max_request_line", "expected no more than max_head"));
+    mistakes.push_back(section.refusal("max_request_line", "no more than max_head"));
   }
 }
 

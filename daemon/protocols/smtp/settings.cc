@@ -160,15 +160,13 @@ std::span<const config::SettingRow> smtp_rows() { return kRows; }
 
 void check_smtp(const config::Section& section, std::vector<config::Mistake>& mistakes) {
   if (auto usable = check_usable(section.text("maildir")); !usable) {
-    mistakes.push_back(section.mistake(
-        "maildir", "found \"" + section.text("maildir") +
-                       "\", expected a folder to write to: " + usable.error().what()));
+    mistakes.push_back(
+        section.refusal("maildir", "a folder to write to: " + usable.error().what()));
   }
   const std::string& aliases = section.text("aliases");
   if (!aliases.empty() && ::access(aliases.c_str(), R_OK) != 0) {
-    mistakes.push_back(section.mistake(
-        "aliases", "found \"" + aliases +
-                       "\", expected a file to read: " + system_error(aliases, errno).what()));
+    mistakes.push_back(
+        section.refusal("aliases", "a file to read: " + system_error(aliases, errno).what()));
   }
 }
 
