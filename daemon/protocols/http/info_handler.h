@@ -1,7 +1,9 @@
 // Tells the client what it sent and who answers: the fixture of labs and CI.
 #pragma once
 
+#include <chrono>
 #include <string>
+#include <string_view>
 
 #include "daemon/protocols/http/handler.h"
 
@@ -26,12 +28,15 @@ class InfoHandler final : public Handler {
                                Awaited& awaited) override;
 
  private:
-  [[nodiscard]] std::string environment(const SocketAddress& local) const;
+  void append_environment(std::string& out, const SocketAddress& local) const;
+  [[nodiscard]] std::string_view timestamp();
 
   std::string container_id_;
   std::string app_name_;
   std::string bind_host_;  // empty: the connection's own address
   std::string bind_port_;
+  std::string timestamp_;
+  std::chrono::sys_seconds timestamp_second_;  // the second that timestamp_ was formatted for
 };
 
 }  // namespace netd::http

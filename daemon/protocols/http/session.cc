@@ -42,6 +42,7 @@ bool HttpSession::can_go_on() const {
 }
 
 std::size_t HttpSession::on_data(std::string_view input) {
+  site_.now = wall_seconds(connection());
   std::size_t used = 0;
   while (used < input.size() && can_go_on()) {
     const std::string_view rest = input.substr(used);
@@ -201,7 +202,7 @@ Handler::Outcome HttpSession::dispatch(Response& response, Awaited& awaited) {
                           .path = path,
                           .peer = connection().peer(),
                           .local = local_ != nullptr ? local_ : &local,
-                          .now = wall_seconds(connection())};
+                          .now = site_.now};
   return handler->handle(exchange, response, awaited);
 }
 
@@ -229,10 +230,10 @@ void HttpSession::finish(const Framing& framing, Handler::Outcome outcome,
 
 void HttpSession::send(bool keep_alive) {
   Response& response = site_.response;
-  const std::int64_t now = wall_seconds(connection());
   const bool is_head = site_.request.method == Method::head;
   connection().write(site_.head_writer().write(
-      response, {.keep_alive = keep_alive, .http_1_0 = site_.request.minor_version == 0}, now));
+      response, {.keep_alive = keep_alive, .http_1_0 = site_.request.minor_version == 0},
+      site_.now));
   if (!is_head) {
     for (BodyPart& part : response.body) {
       if (part.file) {
@@ -245,13 +246,14 @@ void HttpSession::send(bool keep_alive) {
     }
   }
   if (site_.logs()) {
-    site_.log(connection(), is_head ? 0 : response.body_length, now);
+    site_.log(connection(), is_head ? 0 : response.body_length);
   }
   if (!keep_alive) end();
 }
 
 void HttpSession::refuse(int status, std::string_view reason, bool has_request) {
   if (!has_request) site_.request.clear();
+  site_.now = wall_seconds(connection());
   site_.response.clear();
   site_.response.status = status;
   site_.pages().fill(site_.request.value(Name::accept), reason, site_.response);
@@ -288,6 +290,7 @@ void HttpSession::await_document(const Framing& framing, std::string_view head,
 
 void HttpSession::on_document(std::string text) {
   if (state_ != State::awaiting) return;
+  site_.now = wall_seconds(connection());
   restore_request();
   const std::unique_ptr<Unfinished> request = std::exchange(unfinished_, nullptr);
   const Awaited& awaited = request->awaited;

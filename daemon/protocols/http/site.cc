@@ -83,7 +83,7 @@ const SocketAddress* Site::local_address(const Connection& connection) {
   return &local_addresses_.emplace_back(address);
 }
 
-void Site::log(const Connection& connection, std::uint64_t bytes, std::int64_t now) const {
+void Site::log(const Connection& connection, std::uint64_t bytes) const {
   if (log_ == Log::journal && !log_enabled(LogLevel::info)) return;
   AccessRecord record{.client = {},
                       .line = request.line,

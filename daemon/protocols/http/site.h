@@ -43,12 +43,13 @@ class Site final : public StreamProtocol {
 
   [[nodiscard]] bool logs() const { return log_ != Log::off; }
   /// `bytes` of content were sent in answer to `request`.
-  void log(const Connection& connection, std::uint64_t bytes, std::int64_t now) const;
+  void log(const Connection& connection, std::uint64_t bytes) const;
 
   // Of the request under way; a worker does one at a time.
   Request request;
   Target target;
   Response response;
+  std::int64_t now = 0;  ///< seconds since 1970
 
  private:
   enum class Log : std::uint8_t { off, journal, combined, json };
