@@ -12,6 +12,7 @@
 #include "daemon/control/event_hub.h"
 #include "daemon/control/fifo_channel.h"
 #include "daemon/server/task_settings.h"
+#include "daemon/services/service_set.h"
 #include "daemon/tasks/task_service.h"
 #include "version.h"
 
@@ -92,6 +93,8 @@ std::expected<void, Server::Mistakes> Server::open() {
 
   if (auto opened = open_tasks(); !opened) return failed(opened.error());
   if (auto opened = open_workers(); !opened) return failed(opened.error());
+  services_ = std::make_unique<services::ServiceSet>(*io_, clock_);
+  services_->apply(settings_);
   listeners_ = std::make_unique<ListenerSet>(workers_, *this, std::move(inherited_));
   listeners_->all_connections().set_maximum(settings_->netd.max_connections);
   auto prepared = listeners_->prepare(settings_);
@@ -240,6 +243,7 @@ void Server::use(std::shared_ptr<const config::Settings> settings, ListenerSet::
   listeners_->all_connections().set_maximum(settings->netd.max_connections);
   tasks_->apply(task_service_settings(settings->tasks));
   settings_ = std::move(settings);
+  services_->apply(settings_);
   outcome.generation = ++generation_;
   loaded_at_ = clock_.wall();
   listeners_->commit(std::move(prepared), *dispatcher_, [this, outcome] {

@@ -29,6 +29,9 @@ class ControlServer;
 class EventHub;
 class FifoChannel;
 }  // namespace control
+namespace services {
+class ServiceSet;
+}
 namespace tasks {
 class TaskService;
 }
@@ -122,6 +125,7 @@ class Server final : public control::DaemonControl, public DaemonQueries {
   std::unique_ptr<tasks::TaskService> tasks_;        // depends on: dispatcher_
   std::vector<std::unique_ptr<Worker>> workers_;     // depends on: served_ports_
   std::unique_ptr<ListenerSet> listeners_;           // depends on: workers_
+  std::unique_ptr<services::ServiceSet> services_;   // depends on: io_
   std::unique_ptr<control::EventHub> events_;        // depends on: dispatcher_, tasks_
   std::unique_ptr<control::ControlServer> control_;  // depends on: io_, tasks_, events_
   std::unique_ptr<control::FifoChannel> fifo_;       // depends on: tasks_, events_

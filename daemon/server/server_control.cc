@@ -8,6 +8,7 @@
 #include "daemon/control/metrics_text.h"
 #include "daemon/control/report_json.h"
 #include "daemon/server/server.h"
+#include "daemon/services/service_set.h"
 #include "daemon/tasks/task_service.h"
 
 namespace netd {
@@ -95,6 +96,15 @@ control::StatusReport Server::make_status() const {
   report.max_connections = settings_->netd.max_connections;
   for (const ListenerSet::Entry& entry : listeners_->entries()) {
     report.listeners.push_back(describe(entry));
+  }
+  for (const services::Service& service : services_->services()) {
+    control::ServiceReport one{service.name, {}};
+    for (const auto& instance : service.instances) {
+      one.instances.push_back({.address = instance->address().text(),
+                               .state = std::string(services::health_name(instance->health())),
+                               .reason = instance->reason()});
+    }
+    report.services.push_back(std::move(one));
   }
   const Monotonic now = clock_.now();
   for (const auto& worker : workers_) {

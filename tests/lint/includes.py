@@ -16,7 +16,7 @@ LAYERS = {
     "event": {"base"},
     "net": {"base", "event", "config"},
     "tasks": {"base", "event"},
-    "services": {"base", "event"},
+    "services": {"base", "event", "net", "config"},  # health checks are connections
     "control": {"base", "event", "net", "config", "tasks"},  # its commands are the queue's too
     "protocols": {"base", "event", "net", "config", "tasks", "services"},
 }
