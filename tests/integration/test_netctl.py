@@ -1,0 +1,230 @@
+"""netctl as people and programs use it."""
+
+import contextlib
+import json
+import os
+import pty
+import subprocess
+
+import pytest
+from netd_process import DEADLINE, NETCTL, until
+
+ECHO = "[listener echo]\nprotocol = echo\nlisten = tcp:127.0.0.1:0\n"
+
+
+@pytest.fixture
+def daemon(netd):
+    return netd(ECHO)
+
+
+def succeed(daemon, *arguments, **options):
+    result = daemon.netctl(*arguments, **options)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    return result.stdout
+
+
+def succeed_json(daemon, *arguments):
+    text = succeed(daemon, "--json", *arguments)
+    assert text.count("\n") == 1
+    return json.loads(text)
+
+
+def test_steering(daemon):
+    assert "all is well" in succeed(daemon, "status")
+    assert succeed_json(daemon, "status")["listeners"][0]["name"] == "echo"
+    assert "tcp:127.0.0.1:" in succeed(daemon, "listeners")
+    assert succeed(daemon, "connections") == "no connections\n"
+    assert "accepted" in succeed(daemon, "stats")
+    assert "[listener echo]" in succeed(daemon, "config", "show")
+    assert succeed(daemon, "config", "check") == "the configuration is good\n"
+    assert succeed(daemon, "log-level") == "debug\n"
+    assert succeed(daemon, "log-level", "info") == "info (was debug)\n"
+    assert succeed(daemon, "version").startswith("netd ")
+    assert succeed(daemon, "reload").startswith("reloaded: generation 2")
+    with daemon.connect("echo") as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        listed = succeed_json(daemon, "connections", "--listener", "echo")["connections"]
+        assert succeed(daemon, "disconnect", str(listed[0]["id"])) == "closed: 1\n"
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
+
+
+def test_options_may_stand_after_the_command(daemon):
+    assert json.loads(daemon.netctl("status", "--json").stdout)["status"] == "ok"
+
+
+def test_drain_and_resume(daemon):
+    assert succeed(daemon, "drain", "echo") == "echo: 0 connections open\n"
+    status = succeed(daemon, "status")
+    assert "1 problem" in status and "listener echo is draining" in status
+    until(lambda: not accepts(daemon), "connections to be refused")
+    succeed(daemon, "drain", "echo", "--resume")
+    until(lambda: accepts(daemon), "connections to be accepted")
+    assert "all is well" in succeed(daemon, "status")
+
+
+def accepts(daemon):
+    try:
+        with daemon.connect("echo") as client:
+            client.sendall(b"x")
+            return client.recv(1) == b"x"
+    except ConnectionError:
+        return False
+
+
+def test_stop(daemon):
+    assert succeed(daemon, "stop") == "netd is stopping\n"
+    assert daemon.wait() == 0
+    result = daemon.netctl("status")
+    assert result.returncode == 3
+    assert "not running" in result.stderr
+
+
+def test_tasks(daemon):
+    assert succeed(daemon, "task", "add", "t1", "hello") == "queued t1\n"
+    assert succeed(daemon, "task", "add", "t1", "hello") == "queued t1 (it was there already)\n"
+    clash = daemon.netctl("task", "add", "t1", "other")
+    assert clash.returncode == 1 and clash.stderr.startswith("netctl: ")
+    succeed(daemon, "task", "add", "t2", '{"a": [1, 2.50]}', "--queue", "q", "--priority", "-3",
+            "--delay", "10min")
+    assert succeed(daemon, "task", "add", "--", "-", "-5").startswith("queued ")
+    succeed(daemon, "task", "add", "t3", "-", input="from standard input")
+    listed = succeed_json(daemon, "task", "list")["tasks"]
+    assert {task["id"]: task["state"] for task in listed}["t2"] == "delayed"
+    assert "t2" in succeed(daemon, "task", "list", "--state", "delayed")
+    assert "2.50" in json.dumps(json.loads(
+        daemon.netctl("--json", "task", "show", "t2").stdout, parse_float=str))
+    taken = succeed_json(daemon, "task", "take", "--lease", "30s")["task"]
+    assert (taken["id"], taken["data"]) == ("t1", "hello")
+    assert succeed(daemon, "task", "touch", "t1", "--lease", "1min") == ""
+    assert succeed(daemon, "task", "done", "t1", "result text") == ""
+    assert succeed(daemon, "task", "wait", "t1") == "result text\n"
+    assert "data      -5" in succeed(daemon, "task", "take")
+    assert "from standard input" in succeed(daemon, "task", "take")
+    empty = daemon.netctl("task", "take", "--wait", "0.1")
+    assert (empty.returncode, empty.stdout) == (1, "")
+    assert "QUEUE" in succeed(daemon, "task", "stats")
+    succeed(daemon, "task", "kick", "t2")
+    succeed(daemon, "task", "delete", "t2")
+    assert succeed(daemon, "task", "list") == "no tasks\n"
+
+
+def test_ids_that_are_numbers(daemon):
+    daemon.control({"type": "produce", "task": {"id": 42, "data": "x"}})
+    assert "data      x" in succeed(daemon, "task", "show", "42")
+    succeed(daemon, "task", "delete", "42")
+
+
+def test_a_bad_configuration_is_reported_line_by_line(daemon):
+    daemon.write_config(ECHO + "bogus = 1\nmode = sideways\n")
+    for command in (["reload"], ["config", "check"]):
+        result = daemon.netctl(*command)
+        assert result.returncode == 1
+        assert "2 mistakes" in result.stderr
+        assert result.stderr.count(str(daemon.config_path) + ":") == 2
+
+
+@pytest.mark.parametrize("arguments, text", [
+    (["statsu"], "did you mean stat"),
+    (["task", "ad"], "did you mean task add?"),
+    (["task", "add"], "required"),
+    (["status", "extra"], "extra"),
+    (["--bogus", "status"], "--bogus"),
+    (["task", "take", "--wait", "soon"], "expected a time"),
+    (["disconnect", "x"], "whole number"),
+    (["--timeout", "x", "status"], "expected a time"),
+    ([], "required"),
+])
+def test_usage_errors_are_exit_2(daemon, arguments, text):
+    result = daemon.netctl(*arguments)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert text in result.stderr
+
+
+def test_refusals_are_exit_1(daemon):
+    for arguments in (["drain", "none"], ["disconnect", "999999"], ["task", "show", "none"]):
+        result = daemon.netctl(*arguments)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr.startswith("netctl: ")
+
+
+def test_unreachable_is_exit_3(tmp_path):
+    for path in (tmp_path / "none.sock", tmp_path / "file"):
+        (tmp_path / "file").write_text("x")
+        result = subprocess.run([NETCTL, "--socket", path, "status"], capture_output=True, text=True,
+                                timeout=DEADLINE, check=False)
+        assert result.returncode == 3
+        assert str(path) in result.stderr
+
+
+def test_the_socket_by_environment(daemon):
+    environment = dict(os.environ, NETD_SOCKET=str(daemon.control_path))
+    result = subprocess.run([NETCTL, "version"], env=environment, capture_output=True, text=True,
+                            timeout=DEADLINE, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_every_command_explains_itself(daemon):
+    top = daemon.netctl("--help")
+    assert top.returncode == 0 and "Exit status" in top.stdout
+    commands = ["status", "listeners", "connections", "stats", "events", "reload", "config show",
+                "config check", "log-level", "disconnect", "drain", "stop", "version"]
+    commands += [f"task {name}" for name in ("add", "take", "done", "fail", "give-back", "touch", "list",
+                                             "show", "stats", "kick", "delete", "pause", "resume",
+                                             "wait")]
+    for command in commands:
+        result = daemon.netctl(*command.split(), "--help")
+        assert result.returncode == 0, command
+        assert f"Example:\n  netctl {command}" in result.stdout
+        assert command.split()[0] in top.stdout
+
+
+def test_no_colour_in_a_pipe_and_colour_on_a_terminal(daemon):
+    assert "\x1b" not in succeed(daemon, "status")
+    master, slave = pty.openpty()
+    process = subprocess.Popen([NETCTL, "--socket", daemon.control_path, "status"], stdout=slave,
+                               env=dict(os.environ, TERM="xterm", NO_COLOR=""))
+    os.close(slave)
+    shown = b""
+    try:
+        while data := os.read(master, 65536):
+            shown += data
+    except OSError:
+        pass  # the terminal's other end is gone
+    os.close(master)
+    assert process.wait() == 0
+    assert b"\x1b[" in shown
+
+
+def test_a_reader_that_goes_ends_it_quietly(daemon):
+    for number in range(300):
+        daemon.control({"type": "produce", "task": {"id": f"{number:0400}", "data": 1}})
+    result = subprocess.run(f"'{NETCTL}' --socket '{daemon.control_path}' task list --limit 1000 | head -n1",
+                            shell=True, capture_output=True, text=True, timeout=DEADLINE, check=True)
+    assert result.stdout.count("\n") == 1 and result.stderr == ""
+
+
+def test_a_full_disk_is_an_error(daemon):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        result = subprocess.run([NETCTL, "--socket", daemon.control_path, "status"], stdout=full,
+                                stderr=subprocess.PIPE, text=True, timeout=DEADLINE, check=False)
+    assert result.returncode == 1 and result.stderr
+
+
+def test_events_and_watched_stats(daemon):
+    process = subprocess.Popen([NETCTL, "--socket", daemon.control_path, "--json", "events", "task",
+                                "--count", "1"], stdout=subprocess.PIPE, text=True)
+
+    def nudge():
+        daemon.control({"type": "produce", "task": {"data": 1}})
+        return process.poll() is not None
+
+    until(nudge, "netctl to have seen its event")
+    assert json.loads(process.stdout.read())["event"] == "task_produced"
+    assert process.returncode == 0
+    process.stdout.close()
+    watched = succeed(daemon, "stats", "--watch", "--interval", "50ms", "--count", "2")
+    assert watched.count("LISTENER") == 2 and "\x1b" not in watched
