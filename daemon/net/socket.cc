@@ -25,6 +25,10 @@ void set_flag(int fd, int level, int option) {
   (void)::setsockopt(fd, level, option, &on, sizeof on);
 }
 
+/// bind(2) or listen(2) said no. The caller's "listen ADDRESS" in front says all that was being
+/// done.
+std::unexpected<Error> refused(int code) { return fail(::strerrordesc_np(code), code); }
+
 Result<AddrInfoPtr> resolve(const Endpoint& endpoint) {
   addrinfo hints{};
   hints.ai_socktype = endpoint.transport == Transport::udp ? SOCK_DGRAM : SOCK_STREAM;
@@ -81,10 +85,10 @@ Result<BoundSocket> bind_ip(const SocketAddress& address, const Endpoint& endpoi
   }
   // Accepted sockets inherit it, which saves a call for each of them.
   if (type == SOCK_STREAM) set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
-  if (::bind(fd, address.raw(), address.raw_size()) != 0) return fail_system("bind", errno);
+  if (::bind(fd, address.raw(), address.raw_size()) != 0) return refused(errno);
   // The first one shares only after it has the address: else a second netd would be let in, too.
   if (!beside_ours) set_flag(fd, SOL_SOCKET, SO_REUSEPORT);
-  if (type == SOCK_STREAM && ::listen(fd, SOMAXCONN) != 0) return fail_system("listen", errno);
+  if (type == SOCK_STREAM && ::listen(fd, SOMAXCONN) != 0) return refused(errno);
   auto local = describe_socket(fd);
   if (!local) return std::unexpected(local.error());
   bound.endpoint.port = local->port;
@@ -112,7 +116,7 @@ Result<void> clear_the_way(const std::string& path) {
   const int connected =
       ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
   // EAGAIN: somebody listens and has a full queue.
-  if (connected == 0 || errno != ECONNREFUSED) return fail_system("bind", EADDRINUSE);
+  if (connected == 0 || errno != ECONNREFUSED) return refused(EADDRINUSE);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
     return fail_system("remove the old socket", errno);
   }
@@ -128,13 +132,13 @@ Result<BoundSocket> bind_unix(const Endpoint& endpoint, const UnixSocketMode& mo
   const sockaddr_un address = unix_address(path);
   // Nobody gets in between bind() and chmod(): the socket is not listening yet.
   if (::bind(bound.fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return fail_system("bind", errno);
+    return refused(errno);
   }
   if (mode.group && ::chown(path.c_str(), static_cast<uid_t>(-1), *mode.group) != 0) {
     return fail_system("change the group", errno);
   }
   if (::chmod(path.c_str(), mode.mode) != 0) return fail_system("change the mode", errno);
-  if (::listen(bound.fd.get(), SOMAXCONN) != 0) return fail_system("listen", errno);
+  if (::listen(bound.fd.get(), SOMAXCONN) != 0) return refused(errno);
   return bound;
 }
 

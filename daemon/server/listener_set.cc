@@ -51,9 +51,14 @@ ListenerSet::Entry* ListenerSet::find(std::string_view name) {
   return found == entries_.end() ? nullptr : &*found;
 }
 
-const ListenerSet::Entry* ListenerSet::owner_of(const Endpoint& configured) const {
-  const auto found = std::ranges::find_if(
-      entries_, [&](const Entry& one) { return find_address(one, configured) != nullptr; });
+const ListenerSet::Entry* ListenerSet::owner_of(const Endpoint& configured,
+                                                std::string_view listener) const {
+  // Port 0 is another port for every listener that asks for it.
+  const bool any_port = configured.port == 0 && (configured.transport == Transport::tcp ||
+                                                 configured.transport == Transport::udp);
+  const auto found = std::ranges::find_if(entries_, [&](const Entry& one) {
+    return find_address(one, configured) != nullptr && (!any_port || one.shared->name == listener);
+  });
   return found == entries_.end() ? nullptr : &*found;
 }
 
@@ -167,7 +172,7 @@ Result<void> ListenerSet::prepare_address(const Endpoint& configured,
                                           const config::ListenerSettings& listener,
                                           Prepared& prepared) {
   Entry& entry = prepared.entries_.back();
-  if (const Entry* owner = owner_of(configured)) {
+  if (const Entry* owner = owner_of(configured, listener.name)) {
     entry.addresses.push_back(*find_address(*owner, configured));
     const bool stays = owner->shared == entry.shared;
     for (auto& plan : prepared.plans_) {

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/base/endpoint.h"
@@ -83,7 +84,8 @@ class ListenerSet {
   Result<void> make_generations(const std::shared_ptr<const config::Settings>& settings,
                                 const config::ListenerSettings& listener, const Entry& entry,
                                 Prepared& prepared);
-  [[nodiscard]] const Entry* owner_of(const Endpoint& configured) const;
+  /// Who has the sockets that `listener` asks for with `configured`; null: they are to be opened.
+  [[nodiscard]] const Entry* owner_of(const Endpoint& configured, std::string_view listener) const;
   [[nodiscard]] bool has_port(const Endpoint& configured) const;
 
   std::vector<std::unique_ptr<Worker>>& workers_;
