@@ -27,6 +27,10 @@ SANITIZER = os.environ.get("NETD_SANITIZER", "")
 PATIENCE = 6.0 if SANITIZER else 1.0
 DEADLINE = 10.0 * PATIENCE
 
+# What a service manager or pytest around this process means for itself only.
+FOREIGN = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC",
+           "WATCHDOG_PID", "JOURNAL_STREAM", "PYTEST_CURRENT_TEST")
+
 SANITIZER_REPORT = re.compile(r"(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error:")
 
 
@@ -196,7 +200,10 @@ class Netd:
         for name, lines in defaults.items():
             if self.sections and not re.search(rf"^\[{name}\]", config, re.MULTILINE):
                 text += f"[{name}]\n{lines}\n"
-        text = (text + config).replace("{dir}", str(self.folder))
+        text += config
+        for name in re.findall(r"\{dir\}/(www|captures)\b", text):  # must be there beforehand
+            (self.folder / name).mkdir(exist_ok=True)
+        text = text.replace("{dir}", str(self.folder))
         replacement = self.folder / "netd.conf.new"
         replacement.write_text(text)
         replacement.rename(self.config_path)
@@ -208,8 +215,7 @@ class Netd:
         return command
 
     def environment(self):
-        environment = {name: value for name, value in os.environ.items()
-                       if name not in ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "JOURNAL_STREAM")}
+        environment = {name: value for name, value in os.environ.items() if name not in FOREIGN}
         environment.update(self._environment)
         if self.notify:
             environment["NOTIFY_SOCKET"] = self.notify.path
@@ -331,7 +337,8 @@ class Netd:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def resident_bytes(self):
-        return int(pathlib.Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * 4096
+        pages = pathlib.Path(f"/proc/{self.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     # ---- The end.
 
