@@ -5,11 +5,11 @@ import http.client
 import json
 import os
 import re
+import select
 import shutil
 import smtplib
 import socket
 import subprocess
-import threading
 import time
 
 import pytest
@@ -334,44 +334,55 @@ def test_invalid_json_is_answered_and_closed(peers):
         assert control.receive() is None
 
 
+class Replies:
+    """A reader of the reply FIFO, there before any command is written."""
+
+    def __init__(self, path):
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self._text = b""
+
+    def read(self, count):
+        """The next `count` answers."""
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        end = time.monotonic() + DEADLINE
+        while self._text.count(b"\n") < count:
+            assert time.monotonic() < end, f"only {self._text!r}"
+            poll.poll(100)
+            try:
+                self._text += os.read(self._descriptor, 65536)
+            except BlockingIOError:
+                continue
+        lines = self._text.split(b"\n", count)
+        self._text = lines.pop()
+        return [json.loads(line) for line in lines]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self._descriptor)
+
+
 def test_the_fifo_by_the_shell(peers):
-    answers = []
-
-    def read():
-        with open(peers.reply_fifo_path, encoding="utf-8") as replies:
-            answers.extend(json.loads(replies.readline()) for _ in range(4))
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    # One writer for each command: none of them may end the channel.
-    for command in ("task add f1 '\"by fifo\"'", "task stats", "nonsense", "status"):
-        subprocess.run(["sh", "-c", 'printf "%s\\n" "$1" >"$2"', "sh", command,
-                        str(peers.fifo_path)], check=True, timeout=DEADLINE)
-    reader.join(DEADLINE)
-    assert len(answers) == 4
+    with Replies(peers.reply_fifo_path) as replies:
+        # One writer for each command: none of them may end the channel.
+        for command in ("task add f1 '\"by fifo\"'", "task stats", "nonsense", "status"):
+            subprocess.run(["sh", "-c", 'printf "%s\\n" "$1" >"$2"', "sh", command,
+                            str(peers.fifo_path)], check=True, timeout=DEADLINE)
+        answers = replies.read(4)
     assert answers[0]["status"] == "queued" and answers[0]["task_id"] == "f1"
     assert answers[2]["status"] == "error"
     assert answers[3]["status"] == "ok" and answers[3]["pid"] == peers.pid
 
 
 def test_half_a_line_and_a_dead_writer_do_not_stop_the_fifo(peers):
-    with open(peers.fifo_path, "wb", buffering=0) as fifo:
-        fifo.write(b"task add never 1")  # no newline: dies in the middle
-    answers = []
-
-    def read():
-        with open(peers.reply_fifo_path, encoding="utf-8") as replies:
-            for line in replies:
-                answers.append(json.loads(line))
-                if answers[-1].get("pid"):
-                    return
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    with open(peers.fifo_path, "wb", buffering=0) as fifo:
-        fifo.write(b"\nstatus\n")
-    reader.join(DEADLINE)
-    assert answers and answers[-1]["pid"] == peers.pid
+    with Replies(peers.reply_fifo_path) as replies:
+        with open(peers.fifo_path, "wb", buffering=0) as fifo:
+            fifo.write(b"task add never 1")  # no newline: dies in the middle
+        with open(peers.fifo_path, "wb", buffering=0) as fifo:
+            fifo.write(b"\nstatus\n")
+        until(lambda: replies.read(1)[0].get("pid") == peers.pid, "the answer to status")
 
 
 def test_fifo_commands_without_a_reader_go_to_the_log(peers):
