@@ -11,6 +11,7 @@
 
 #include "ctl/custom_commands.h"
 #include "ctl/durations.h"
+#include "ctl/humanize.h"
 #include "ctl/json_access.h"
 #include "ctl/printers.h"
 #include "ctl/stats_rates.h"

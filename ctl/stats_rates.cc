@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include <nlohmann/json.hpp>
+
+#include "ctl/humanize.h"
+
 namespace netd::ctl {
 
 namespace {

@@ -1,4 +1,4 @@
-// What changed between two answers to `stats`. For .cc files only.
+// What changed between two answers to `stats`.
 #pragma once
 
 #include <string>

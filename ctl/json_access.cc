@@ -1,0 +1,46 @@
+#include "ctl/json_access.h"
+
+#include <nlohmann/json.hpp>
+
+#include "ctl/humanize.h"
+
+namespace netd::ctl {
+
+const OrderedJson& member(const OrderedJson& from, const char* name) {
+  static const OrderedJson kNull;
+  const auto found = from.find(name);
+  return found == from.end() ? kNull : *found;
+}
+
+std::string plain(const OrderedJson& value) {
+  return shown(value.is_string() ? value.get<std::string>() : value.dump());
+}
+
+std::string text(const OrderedJson& from, const char* name) {
+  const OrderedJson& value = member(from, name);
+  return value.is_null() && !from.contains(name) ? std::string("?") : plain(value);
+}
+
+double number(const OrderedJson& from, const char* name) {
+  const OrderedJson& value = member(from, name);
+  return value.is_number() ? value.get<double>() : 0.0;
+}
+
+std::string integer_text(const OrderedJson& from, const char* name) {
+  const OrderedJson& value = member(from, name);
+  return value.is_number() ? value.dump() : "?";
+}
+
+const OrderedJson& array(const OrderedJson& from, const char* name) {
+  static const OrderedJson kEmpty = OrderedJson::array();
+  const OrderedJson& value = member(from, name);
+  return value.is_array() ? value : kEmpty;
+}
+
+const OrderedJson& object(const OrderedJson& from, const char* name) {
+  static const OrderedJson kEmpty = OrderedJson::object();
+  const OrderedJson& value = member(from, name);
+  return value.is_object() ? value : kEmpty;
+}
+
+}  // namespace netd::ctl
