@@ -57,8 +57,8 @@ Result<std::unique_ptr<StreamProtocol>> make_stream(const ProtocolContext&) {
 }  // namespace
 
 const std::string& basic::chargen_pattern() {
-  static const std::string kPattern = make_pattern();
-  return kPattern;
+  static const std::string pattern = make_pattern();
+  return pattern;
 }
 
 const Protocol kChargenProtocol = {

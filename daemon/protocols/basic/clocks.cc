@@ -18,7 +18,7 @@ constexpr std::int64_t kSecondsTo1970 = 2'208'988'800;
 std::tm local_time(WallTime time) {
   const std::time_t seconds = WallTime::clock::to_time_t(time);
   std::tm local{};
-  ::localtime_r(&seconds, &local);
+  (void)::localtime_r(&seconds, &local);
   return local;
 }
 

@@ -198,7 +198,7 @@ Result<std::shared_ptr<SharedState>> make_shared_state(
     const config::Settings&, const config::ListenerSettings& listener,
     const std::shared_ptr<SharedState>& previous) {
   const std::string& directory = listener.own.text("directory");
-  const auto before = std::dynamic_pointer_cast<capture::Store>(previous);
+  auto before = std::dynamic_pointer_cast<capture::Store>(previous);
   if (before && before->folder()->path() == directory) return before;
   auto folder = capture::Folder::open(listener.name, directory);
   if (!folder) return std::unexpected(folder.error());

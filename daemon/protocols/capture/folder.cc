@@ -39,7 +39,7 @@ struct DirClose {
 std::string file_name(WallTime time, std::string_view client, std::uint64_t id) {
   const std::time_t seconds = WallTime::clock::to_time_t(time);
   std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
+  (void)::gmtime_r(&seconds, &utc);
   std::array<char, 32> stamp{};
   const std::size_t size = std::strftime(stamp.data(), stamp.size(), "%Y%m%dT%H%M%SZ-", &utc);
   std::string name(stamp.data(), size);

@@ -29,7 +29,7 @@ class TimestampPrefix {
     const std::time_t now = WallTime::clock::to_time_t(clock_.wall());
     if (now != made_for_) {
       std::tm local{};
-      ::localtime_r(&now, &local);
+      (void)::localtime_r(&now, &local);
       size_ = std::strftime(text_.data(), text_.size(), "[%Y-%m-%d %H:%M:%S] Echo: ", &local);
       made_for_ = now;
     }

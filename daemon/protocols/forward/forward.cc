@@ -86,12 +86,12 @@ void check(const config::Section& section, std::vector<config::Mistake>& mistake
 Result<std::shared_ptr<SharedState>> make_shared_state(
     const config::Settings&, const config::ListenerSettings& listener,
     const std::shared_ptr<SharedState>& previous) {
-  static const SystemClock kClock;
+  static const SystemClock clock;
   Endpoint endpoint = listener.own.endpoint("target");
-  if (const auto same = std::dynamic_pointer_cast<forward::Target>(previous)) {
+  if (auto same = std::dynamic_pointer_cast<forward::Target>(previous)) {
     if (same->endpoint() == endpoint) return same;
   }
-  return std::make_shared<forward::Target>(listener.name, std::move(endpoint), kClock);
+  return std::make_shared<forward::Target>(listener.name, std::move(endpoint), clock);
 }
 
 Result<std::unique_ptr<StreamProtocol>> make_stream(const ProtocolContext& context) {
