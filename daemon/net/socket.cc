@@ -69,20 +69,49 @@ Result<std::vector<SocketAddress>> addresses_of(const Endpoint& endpoint) {
   return addresses;
 }
 
-/// With `beside_ours` the address may be one that a socket of ours has already.
-Result<BoundSocket> bind_ip(const SocketAddress& address, const Endpoint& endpoint,
-                            bool beside_ours) {
+/// A socket for one of the endpoint's addresses, not bound yet.
+Result<UniqueFd> ip_socket(const SocketAddress& address, const Endpoint& endpoint) {
   const int type = endpoint.transport == Transport::udp ? SOCK_DGRAM : SOCK_STREAM;
   const int family = address.raw()->sa_family;
-  BoundSocket bound{UniqueFd(::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)), endpoint};
-  const int fd = bound.fd.get();
-  if (!bound.fd) return fail_system("socket", errno);
-  if (type == SOCK_STREAM) set_flag(fd, SOL_SOCKET, SO_REUSEADDR);
-  if (beside_ours) set_flag(fd, SOL_SOCKET, SO_REUSEPORT);
+  UniqueFd socket(::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket) return fail_system("socket", errno);
+  if (type == SOCK_STREAM) set_flag(socket.get(), SOL_SOCKET, SO_REUSEADDR);
   if (family == AF_INET6) {
     const int only_v6 = endpoint.host == "*" ? 0 : 1;
-    (void)::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, sizeof only_v6);
+    (void)::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, sizeof only_v6);
   }
+  return socket;
+}
+
+/// A port that the kernel chose, kept by the socket returned until another one has bound it by
+/// number: only a port bound by number survives that a socket stops listening, as one does that is
+/// drained.
+Result<UniqueFd> reserve_port(SocketAddress& address, const Endpoint& endpoint) {
+  auto holder = ip_socket(address, endpoint);
+  if (!holder) return holder;
+  if (::bind(holder->get(), address.raw(), address.raw_size()) != 0) {
+    return fail_system("bind", errno);
+  }
+  auto local = describe_socket(holder->get());
+  if (!local) return std::unexpected(local.error());
+  address = address.with_port(local->port);
+  return holder;
+}
+
+/// With `beside_ours` the address may be one that a socket of ours has already.
+Result<BoundSocket> bind_ip(SocketAddress address, const Endpoint& endpoint, bool beside_ours) {
+  const int type = endpoint.transport == Transport::udp ? SOCK_DGRAM : SOCK_STREAM;
+  UniqueFd holder;  // of the port, until this function ends
+  if (type == SOCK_STREAM && address.port() == 0) {
+    auto reserved = reserve_port(address, endpoint);
+    if (!reserved) return std::unexpected(reserved.error());
+    holder = std::move(*reserved);
+  }
+  auto socket = ip_socket(address, endpoint);
+  if (!socket) return std::unexpected(socket.error());
+  BoundSocket bound{std::move(*socket), endpoint};
+  const int fd = bound.fd.get();
+  if (beside_ours) set_flag(fd, SOL_SOCKET, SO_REUSEPORT);
   // Accepted sockets inherit it, which saves a call for each of them.
   if (type == SOCK_STREAM) set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
   if (::bind(fd, address.raw(), address.raw_size()) != 0) return refused(errno);
