@@ -160,11 +160,18 @@ Result<void> SqliteStore::make(const Options& options, const std::string& file) 
     const int code = ::sqlite3_open_v2(fresh.c_str(), &db, SQLITE_OPEN_READWRITE, options.vfs);
     store.db_.reset(db);
     if (code != SQLITE_OK) return std::unexpected(store.error("create"));
-    for (const char* sql : {"PRAGMA auto_vacuum=INCREMENTAL", "PRAGMA journal_mode=DELETE", "BEGIN",
-                            kSchema, "PRAGMA application_id=1852142692", "PRAGMA user_version=1",
-                            "COMMIT", "PRAGMA journal_mode=WAL"}) {
+    for (const char* sql :
+         {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA auto_vacuum=INCREMENTAL", "BEGIN", kSchema,
+          "PRAGMA application_id=1852142692", "PRAGMA user_version=1", "COMMIT"}) {
       if (auto done = store.execute(sql); !done) return done;
     }
+    // The mode is kept in the file. Where it is not possible SQLite stays with another, without
+    // an error.
+    Statement mode;
+    if (mode.prepare(db, "PRAGMA journal_mode=WAL") != SQLITE_OK || mode.step() != SQLITE_ROW) {
+      return std::unexpected(store.error("create"));
+    }
+    if (mode.text(0) != "wal") return fail("a write-ahead log is not possible there");
   }
   if (::fsync(created.get()) != 0) return fail_system("sync " + fresh, errno);
   if (::rename(fresh.c_str(), file.c_str()) != 0) return fail_system("rename " + fresh, errno);

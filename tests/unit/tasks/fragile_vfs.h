@@ -1,0 +1,73 @@
+// A layer beneath SQLite that forgets what was not synced, and fails when it is told to.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace netd::tasks::test {
+
+/// One at a time. Files are really written, through SQLite's default layer; beside that it is known
+/// of each what would be there after a loss of power.
+class FragileVfs {
+ public:
+  static constexpr const char* kName = "netd-fragile";
+
+  explicit FragileVfs(std::uint64_t seed);
+  ~FragileVfs();
+  FragileVfs(const FragileVfs&) = delete;
+  FragileVfs& operator=(const FragileVfs&) = delete;
+
+  /// The power goes before the write or sync that is `count` away from now: from then on image()
+  /// is what the disk holds. What was not synced is there, is not there, or is torn between
+  /// sectors.
+  void lose_power_after(std::uint64_t count) {
+    countdown_ = count;
+    image_.clear();
+    lost_ = false;
+  }
+  [[nodiscard]] bool power_lost() const { return lost_; }
+  /// The files by their names without folders.
+  [[nodiscard]] const std::map<std::string, std::string>& image() const { return image_; }
+
+  /// SQLITE_OK, or what the next writes and syncs answer instead of doing anything.
+  int write_error = SQLITE_OK;
+  int sync_error = SQLITE_OK;
+
+ private:
+  struct Change {
+    std::int64_t at = 0;  // -1: the file is cut to `size`
+    std::string bytes;
+    std::int64_t size = 0;
+  };
+  struct FileState {
+    std::string synced;
+    std::vector<Change> pending;
+  };
+  struct File;
+
+  static int open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out_flags);
+  static int write(sqlite3_file* file, const void* bytes, int size, sqlite3_int64 at);
+  static int truncate(sqlite3_file* file, sqlite3_int64 size);
+  static int sync(sqlite3_file* file, int flags);
+
+  void tick();
+  static void apply(std::string& contents, const Change& change);
+
+  static FragileVfs* self;
+  sqlite3_vfs vfs_{};
+  sqlite3_vfs* real_;
+  sqlite3_io_methods methods_{};
+  std::mt19937_64 random_;
+  std::map<std::string, FileState> files_;
+  std::uint64_t countdown_ = 0;
+  bool lost_ = false;
+  std::map<std::string, std::string> image_;
+};
+
+}  // namespace netd::tasks::test
