@@ -264,15 +264,17 @@ int MailStore::open_file(Delivery& delivery) {
   const std::string& first = delivery.mailboxes.front();
   std::string name = path(first, "/tmp/", UniqueNames::in_tmp(delivery.file_name));
   for (const bool again : {false, true}) {
-    if (const int error = prepare(first, again); error != 0) return error;
-    delivery.file.reset(
-        ::open(name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, kFileMode));
-    if (delivery.file) {
+    if (const int unprepared = prepare(first, again); unprepared != 0) return unprepared;
+    const int fd =
+        ::open(name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, kFileMode);
+    const int error = fd < 0 ? errno : 0;
+    if (error == 0) {
+      delivery.file.reset(fd);
       delivery.tmp_path = std::move(name);
       return 0;
     }
     // Somebody removed the mailbox since it was prepared: it is made anew, once.
-    if (errno != ENOENT) return errno;
+    if (error != ENOENT) return error;
   }
   return ENOENT;
 }

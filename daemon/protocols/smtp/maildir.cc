@@ -142,17 +142,20 @@ Result<void> make_mailbox(const std::string& root, std::string_view mailbox, boo
 Result<void> make_root(const std::string& root) {
   for (std::size_t slash = root.find('/', 1); true; slash = root.find('/', slash + 1)) {
     const std::string path = root.substr(0, slash);
-    if (::mkdir(path.c_str(), kFolderMode) == 0) {
-      const std::string parent = path.substr(0, path.rfind('/') + 1);
-      if (const int error = sync_folder(parent); error != 0) {
-        return fail_system("fsync " + parent, error);
-      }
-    } else if (errno != EEXIST && (errno != EACCES && errno != EROFS && errno != EPERM)) {
-      return fail_system("mkdir " + path, errno);
-    } else if (slash == std::string::npos && errno != EEXIST) {
-      return fail_system("mkdir " + path, errno);
+    const bool is_root = slash == std::string::npos;
+    const int error = ::mkdir(path.c_str(), kFolderMode) == 0 ? 0 : errno;
+    // A folder above the root need not be one that we could make.
+    const bool may_exist = error == EACCES || error == EPERM || error == EROFS;
+    if (error != 0 && error != EEXIST && (is_root || !may_exist)) {
+      return fail_system("mkdir " + path, error);
     }
-    if (slash == std::string::npos) return {};
+    if (error == 0) {
+      const std::string parent = path.substr(0, path.rfind('/') + 1);
+      if (const int failed = sync_folder(parent); failed != 0) {
+        return fail_system("fsync " + parent, failed);
+      }
+    }
+    if (is_root) return {};
   }
 }
 

@@ -142,7 +142,6 @@ constexpr std::array kRows = {
 /// The nearest folder that exists, at or above the path, must let netd in. Makes nothing: --check
 /// asks too.
 Result<void> check_usable(std::string path) {
-  const std::string wanted = path;
   struct stat info{};
   while (::stat(path.c_str(), &info) != 0) {
     if (errno != ENOENT) return fail_system(path, errno);
