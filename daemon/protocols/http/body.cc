@@ -24,7 +24,8 @@ std::size_t skip_extension_value(std::string_view text, std::size_t at) {
   for (std::size_t i = at + 1; i < text.size(); ++i) {
     if (text[i] == '"') return i + 1;
     if (text[i] == '\\') {
-      if (++i == text.size() || !is_char(text[i], kFieldText)) return at;
+      ++i;
+      if (i == text.size() || !is_char(text[i], kFieldText)) return at;
     } else if (!is_char(text[i], kQuotedText)) {
       return at;
     }

@@ -85,7 +85,8 @@ std::optional<std::int64_t> to_seconds(const Parts& parts) {
   // 60 is a leap second.
   if (!date.ok() || parts.hour > 23 || parts.minute > 59 || parts.second > 60) return std::nullopt;
   const auto days = chr::sys_days(date).time_since_epoch().count();
-  return std::int64_t{days} * 86400 + parts.hour * 3600 + parts.minute * 60 + parts.second;
+  const std::int64_t minutes = std::int64_t{parts.hour} * 60 + parts.minute;
+  return std::int64_t{days} * 86400 + minutes * 60 + parts.second;
 }
 
 std::optional<std::int64_t> parse_fixdate(std::string_view text) {

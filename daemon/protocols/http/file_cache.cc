@@ -146,31 +146,39 @@ FileCache::Opened FileCache::open_path(const SiteRoot& root, std::string_view pa
       opened.kind = Found::Kind::needs_slash;
       return opened;
     }
-    UniqueFd folder = std::move(fd);
-    for (const std::string& index : root.index_names) {
-      std::string name = std::string(path) + index;
-      fd.reset(open_beneath(root.fd.get(), name));
-      if (!fd && errno == ENOENT) continue;
-      if (!fd) {
-        opened.kind = kind_of_error(errno);
-        return opened;
-      }
-      opened.identities[0] = identify(fd.get(), is_regular, is_folder);
-      opened.name = std::move(name);
-      if (is_regular) break;
-      fd.reset();
-    }
-    if (!fd) {
-      opened.kind = Found::Kind::folder;
-      opened.fds[0] = std::move(folder);
-      return opened;
-    }
+    opened.kind = Found::Kind::folder;
+    opened.fds[0] = std::move(fd);
+    open_index(root, path, opened);
+    if (opened.kind != Found::Kind::file) return opened;
+  } else if (is_regular) {
+    opened.kind = Found::Kind::file;
+    opened.fds[0] = std::move(fd);
+  } else {
+    return opened;
   }
-  if (!is_regular) return opened;
-  opened.kind = Found::Kind::file;
-  opened.fds[0] = std::move(fd);
   if (root.precompressed) open_variants(root, opened);
   return opened;
+}
+
+void FileCache::open_index(const SiteRoot& root, std::string_view path, Opened& opened) {
+  for (const std::string& index : root.index_names) {
+    std::string name = std::string(path) + index;
+    UniqueFd fd(open_beneath(root.fd.get(), name));
+    if (!fd && errno == ENOENT) continue;
+    if (!fd) {
+      opened.kind = kind_of_error(errno);
+      return;
+    }
+    bool is_regular = false;
+    bool is_folder = false;
+    const Identity identity = identify(fd.get(), is_regular, is_folder);
+    if (!is_regular) continue;
+    opened.kind = Found::Kind::file;
+    opened.identities[0] = identity;
+    opened.name = std::move(name);
+    opened.fds[0] = std::move(fd);
+    return;
+  }
 }
 
 void FileCache::open_variants(const SiteRoot& root, Opened& opened) {

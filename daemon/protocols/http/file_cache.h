@@ -115,6 +115,8 @@ class FileCache {
   using Entries = std::list<Entry>;
 
   [[nodiscard]] static Opened open_path(const SiteRoot& root, std::string_view path);
+  /// Puts the folder's index file in its place, if it has one.
+  static void open_index(const SiteRoot& root, std::string_view path, Opened& opened);
   static void open_variants(const SiteRoot& root, Opened& opened);
   [[nodiscard]] static Identity identify(int fd, bool& is_regular, bool& is_folder);
   [[nodiscard]] Entry make_entry(const SiteRoot& root, Opened& opened, std::int64_t now) const;

@@ -8,15 +8,14 @@
 
 namespace netd::http {
 
-enum CharClass : std::uint8_t {
-  kToken = 1,        ///< tchar, RFC 9110, section 5.6.2
-  kFieldText = 2,    ///< what may stand in a field value: VCHAR, obs-text, SP, HTAB
-  kTargetText = 4,   ///< what a request-target may hold here: see below
-  kHostText = 8,     ///< reg-name without pct-encoded, RFC 3986, section 3.2.2
-  kHexDigit = 16,    ///< HEXDIG, either case
-  kEtagText = 32,    ///< etagc, RFC 9110, section 8.8.3
-  kQuotedText = 64,  ///< qdtext, RFC 9110, section 5.6.4
-};
+using CharClass = std::uint8_t;
+inline constexpr CharClass kToken = 1;        ///< tchar, RFC 9110, section 5.6.2
+inline constexpr CharClass kFieldText = 2;    ///< in a field value: VCHAR, obs-text, SP, HTAB
+inline constexpr CharClass kTargetText = 4;   ///< in a request-target: see below
+inline constexpr CharClass kHostText = 8;     ///< reg-name but pct-encoded, RFC 3986, section 3.2.2
+inline constexpr CharClass kHexDigit = 16;    ///< HEXDIG, either case
+inline constexpr CharClass kEtagText = 32;    ///< etagc, RFC 9110, section 8.8.3
+inline constexpr CharClass kQuotedText = 64;  ///< qdtext, RFC 9110, section 5.6.4
 
 // A request-target is taken as it comes but for what could end it or means something elsewhere:
 // controls, space, DEL, and '#', which never goes over the wire. Bytes over 0x7F are accepted: they

@@ -100,7 +100,7 @@ void Response::set_text(std::string_view content_type, std::string content) {
   add_bytes(text);
 }
 
-HeadWriter::HeadWriter(std::string_view server, std::string common) {
+HeadWriter::HeadWriter(std::string_view server, std::string_view common) {
   if (!server.empty()) fixed_.append("Server: ").append(server).append("\r\n");
   fixed_ += common;
 }

@@ -47,7 +47,7 @@ class HeadWriter {
  public:
   /// `server`: the value of the Server field; empty: none. `common`: fields that every answer has,
   /// each with its CRLF.
-  HeadWriter(std::string_view server, std::string common);
+  HeadWriter(std::string_view server, std::string_view common);
 
   /// How the answer and the connection go together.
   struct Context {

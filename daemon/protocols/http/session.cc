@@ -333,7 +333,9 @@ void HttpSession::on_shutdown() {
 void HttpSession::watch(Timing timing) {
   if (timing_ == timing) return;
   timing_ = timing;
-  progress_mark_ = progress();
+  // What is sent is looked at from the second period on: asking the kernel now would cost a system
+  // call for every large answer.
+  progress_mark_ = timing == Timing::sending ? 0 : progress();
   if (timing == Timing::head) {
     connection().set_deadline(site_.limits().header_timeout);
   } else if (site_.limits().min_rate > 0) {
