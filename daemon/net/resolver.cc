@@ -71,7 +71,9 @@ Result<Resolver::Addresses> Resolver::look_up(const std::string& host, std::uint
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
+  // Not AI_ADDRCONFIG: it hides localhost where only the loopback is up, and an address that cannot
+  // be reached costs one attempt that fails at once.
+  hints.ai_flags = AI_NUMERICSERV;
   if (IpBytes::parse(host)) hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
   addrinfo* found = nullptr;
   const int code = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);

@@ -61,7 +61,7 @@ Result<void> check_target(std::string_view value) {
   return {};
 }
 
-constexpr std::array<config::SettingRow, 2> kRows = {{
+constexpr std::array<config::SettingRow, 3> kRows = {{
     {.key = "target",
      .kind = config::ValueKind::endpoint,
      .help = "where connections are forwarded to: tcp:HOST:PORT or unix:PATH",
@@ -73,6 +73,13 @@ constexpr std::array<config::SettingRow, 2> kRows = {{
      .help = "how long the target may take to accept, with the look-up of its name",
      .minimum = 1,
      .maximum = 3'600'000},
+    // Silence means little in somebody else's protocol; peers that are gone are found by
+    // keep-alive.
+    {.key = "idle_timeout",
+     .kind = config::ValueKind::duration,
+     .default_value = "1h",
+     .help = "a tunnel through which nothing moves for so long is closed; 0: never",
+     .maximum = 604'800'000},
 }};
 
 /// A listener that forwards to itself would use up its connections with one client.

@@ -1,11 +1,32 @@
 #include "daemon/protocols/forward/session.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <cerrno>
 #include <utility>
 
 #include "daemon/net/socket.h"
 
 namespace netd::forward {
+
+namespace {
+
+/// Finds peers that went without a word: after a minute of silence the kernel asks, and after
+/// another it gives up. A unix socket ignores it.
+void keep_alive(int fd) {
+  constexpr int kOn = 1;
+  constexpr int kIdle = 60;
+  constexpr int kInterval = 15;
+  constexpr int kProbes = 4;
+  (void)::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &kOn, sizeof kOn);
+  (void)::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &kIdle, sizeof kIdle);
+  (void)::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &kInterval, sizeof kInterval);
+  (void)::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &kProbes, sizeof kProbes);
+}
+
+}  // namespace
 
 ClientSession::ClientSession(Connection& connection, Settings& settings)
     : Session(connection), settings_(settings) {}
@@ -103,6 +124,8 @@ void ClientSession::on_upstream_open() {
   retry_.reset();
   addresses_ = {};
   settings_.target->reached();
+  keep_alive(connection().fd());
+  keep_alive(upstream_->fd());
   upstream_->set_idle_timeout(settings_.idle_timeout);
   connection().set_idle_timeout(settings_.idle_timeout);
   connection().resume_reading();
@@ -150,7 +173,7 @@ void ClientSession::on_connection_closed(Connection& upstream) noexcept {
   const int error = upstream.error();
   const bool was_connecting = !connected_;
   connection().dispatcher().defer(std::move(upstream_));
-  if (closed_) return;
+  if (!connection().is_open()) return;
   if (was_connecting) {
     last_error_ = system_error("connect " + settings_.target->endpoint().text(), error).what();
     if (next_address_ < addresses_.size() && connection().dispatcher().now() < give_up_at_) {
@@ -180,12 +203,11 @@ void ClientSession::on_shutdown() {
     connection().set_idle_timeout(kDrainSilence);
     return;
   }
-  if (upstream_) upstream_->close();
   connection().close();
+  if (upstream_) upstream_->close();
 }
 
 void ClientSession::on_closed() noexcept {
-  closed_ = true;
   retry_.reset();
   if (question_) Resolver::cancel(*question_);
   if (upstream_) upstream_->abort(connection().error() != 0);

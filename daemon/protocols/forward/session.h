@@ -63,7 +63,6 @@ class ClientSession final : public Session, private ConnectionOwner {
   std::string last_error_;
   Monotonic give_up_at_;
   bool connected_ = false;
-  bool closed_ = false;
   bool client_ended_ = false;
   bool upstream_ended_ = false;
 };

@@ -235,6 +235,13 @@ TEST_F(ForwardTest, AStopClosesASilentTunnel) {
   EXPECT_TRUE(read_until(client_, "<EOF>"));
 }
 
+TEST_F(ForwardTest, AStopClosesWhatIsStillConnecting) {
+  start(target_.text());
+  connection_->shut_down();
+  EXPECT_TRUE(read_until(client_, "<EOF>"));
+  EXPECT_TRUE(log_.entries("forward_failed").empty());
+}
+
 TEST_F(ForwardTest, UnixTargets) {
   const test::TempDir dir;
   sockaddr_un address{};
