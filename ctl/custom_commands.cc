@@ -9,6 +9,7 @@ namespace {
 constexpr auto kCustomCommands = std::to_array<CustomCommand>({
     {"stats", "counters since the start, or as they change", "stats --watch", define_stats},
     {"events", "show what happens as it happens", "events task connection", define_events},
+    {"task work", "run a command for each task", "task work -j 4 -- ./resize.sh", define_task_work},
 });
 
 }  // namespace

@@ -27,5 +27,6 @@ struct CustomCommand {
 // ---- The groups' own.
 [[nodiscard]] std::function<int(const Context&)> define_events(CLI::App& command);
 [[nodiscard]] std::function<int(const Context&)> define_stats(CLI::App& command);
+[[nodiscard]] std::function<int(const Context&)> define_task_work(CLI::App& command);
 
 }  // namespace netd::ctl
