@@ -102,7 +102,8 @@ class Step:
 
     def command(self, command, environment=None, check=True):
         with open(self.log_path, "a", encoding="utf-8") as log:
-            log.write("$ " + " ".join(map(str, command)) + "\n")
+            shown = " ".join(map(str, command))
+            log.write(f"$ {shown if len(shown) < 1000 else shown[:1000] + ' ...'}\n")
             log.flush()
             code = subprocess.run(command, cwd=ROOT, env={**os.environ, **(environment or {})},
                                   stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,

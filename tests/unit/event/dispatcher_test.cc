@@ -162,8 +162,8 @@ TEST_F(DispatcherTest, ATimerMayArmItselfAndDestroyItself) {
   EXPECT_EQ(timer, nullptr);
 }
 
-/// The loop's own clock is coarser than ours and may end its wait before our time has come: here the
-/// clock stands still, and so every wake-up is early.
+/// The loop's own clock is coarser than ours and may end its wait before our time has come: here
+/// the clock stands still, and so every wake-up is early.
 TEST_F(DispatcherTest, AWakeUpBeforeItsTimeIsNotTheLast) {
   int runs = 0;
   Timer timer(*dispatcher_, [&] { ++runs; });
