@@ -21,6 +21,16 @@ std::string text(const OrderedJson& from, const char* name) {
   return value.is_null() && !from.contains(name) ? std::string("?") : plain(value);
 }
 
+std::string raw_text(const OrderedJson& from, const char* name) {
+  const OrderedJson& value = member(from, name);
+  return value.is_string() ? value.get<std::string>() : std::string();
+}
+
+bool flag(const OrderedJson& from, const char* name, bool otherwise) {
+  const OrderedJson& value = member(from, name);
+  return value.is_boolean() ? value.get<bool>() : otherwise;
+}
+
 double number(const OrderedJson& from, const char* name) {
   const OrderedJson& value = member(from, name);
   return value.is_number() ? value.get<double>() : 0.0;

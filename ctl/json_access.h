@@ -18,6 +18,10 @@ std::string plain(const OrderedJson& value);
 /// The same of a member; "?" when there is none.
 std::string text(const OrderedJson& from, const char* name);
 
+/// A string as it is, control characters and all; empty when it is none.
+std::string raw_text(const OrderedJson& from, const char* name);
+bool flag(const OrderedJson& from, const char* name, bool otherwise);
+
 double number(const OrderedJson& from, const char* name);
 /// A whole number to the last digit.
 std::string integer_text(const OrderedJson& from, const char* name);

@@ -71,7 +71,7 @@ std::string print_reload(const Json& answer, const Terminal&) {
 
 std::string print_config(const Json& answer, const Terminal&) {
   // The file itself, with its lines.
-  return answer.value("config", std::string());
+  return raw_text(answer, "config");
 }
 
 std::string print_config_check(const Json&, const Terminal&) {
@@ -102,7 +102,7 @@ std::string print_version(const Json& answer, const Terminal&) {
 }
 
 std::string print_task_add(const Json& answer, const Terminal&) {
-  const bool duplicate = answer.value("duplicate", false);
+  const bool duplicate = flag(answer, "duplicate", false);
   return "queued " + text(answer, "task_id") + (duplicate ? " (it was there already)" : "") + "\n";
 }
 
@@ -147,7 +147,7 @@ std::string print_task_list(const Json& answer, const Terminal& terminal) {
 std::string print_task_stats(const Json& answer, const Terminal& terminal) {
   const Json& tasks = object(answer, "tasks");
   std::string out;
-  if (!tasks.value("available", true)) {
+  if (!flag(tasks, "available", true)) {
     out += terminal.red("the disk does not take tasks at the moment") + "\n";
   }
   Table table({"QUEUE", ">READY", ">DELAYED", ">LEASED", ">DEAD", ">CONSUMERS", ">SIZE", "STATE"});
@@ -155,7 +155,7 @@ std::string print_task_stats(const Json& answer, const Terminal& terminal) {
     table.add({text(queue, "name"), integer_text(queue, "ready"), integer_text(queue, "delayed"),
                integer_text(queue, "leased"), integer_text(queue, "dead"),
                integer_text(queue, "waiting"), human_bytes(number(queue, "bytes")),
-               queue.value("paused", false) ? "paused" : "open"});
+               flag(queue, "paused", false) ? "paused" : "open"});
   }
   out += table.empty() ? "no queues\n" : table.text(terminal);
   out += "\nsince the start: " + integer_text(tasks, "produced") + " produced, " +
@@ -233,7 +233,7 @@ std::string render_error(std::string_view answer) {
 Outcome outcome_of(std::string_view answer) {
   const Json document = Json::parse(answer, nullptr, false);
   if (!document.is_object()) return {"error", "invalid_json"};
-  return {document.value("status", std::string()), document.value("code", std::string())};
+  return {raw_text(document, "status"), raw_text(document, "code")};
 }
 
 std::string render_event(std::string_view event, const Terminal& terminal) {
