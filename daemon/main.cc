@@ -61,8 +61,10 @@ void check_descriptor_limit(const config::Settings& settings) {
 }
 
 int serve(const Arguments& arguments, std::shared_ptr<const config::Settings> settings) {
-  // A peer that is gone is an error of the write, not a reason to die.
+  // A peer that is gone, or a file that may not grow, is an error of the write, not a reason to
+  // die.
   (void)::signal(SIGPIPE, SIG_IGN);
+  (void)::signal(SIGXFSZ, SIG_IGN);
   raise_descriptor_limit();
   auto inherited = take_inherited_sockets();
   if (!inherited) {

@@ -202,7 +202,7 @@ def test_a_disk_that_fails(faulty, fault, answer):
         client.envelope("bob@example.org")
         assert client.message(b"after").startswith(b"250 ")
     assert faulty.bodies("bob") == [b"after\r\n", b"before\r\n"]
-    assert "mail is accepted again" in faulty.netd.log()
+    faulty.netd.wait_for_log("mail is accepted again")
     assert faulty.netd.log().count("mail is refused with a temporary error") == 1
 
 

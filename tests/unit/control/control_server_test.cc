@@ -457,6 +457,7 @@ TEST_F(ControlServerTest, OperationsOnTasksReachTheQueue) {
 
 TEST_F(ControlServerTest, ListsTasksInPages) {
   tasks_.page.tasks.push_back(FakeTasks::make_task("\"a\"", "\"12345\""));
+  tasks_.page.tasks.back().data_size = 7;
   tasks_.page.next = 17;
   const auto answer =
       parsed(ask(R"({"type":"tasks","queue":"q","state":"dead","after":5,"limit":10})"));

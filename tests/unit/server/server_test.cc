@@ -96,6 +96,18 @@ class ServerTest : public ::testing::Test {
     server_->status([&](const control::StatusReport& one) { report = one; });
     return report;
   }
+  /// One that nothing listens on at this moment.
+  static std::string free_address() {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    ::close(fd);
+    return "tcp:127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  }
   static int connect_to(const std::string& address) {
     sockaddr_in target{};
     target.sin_family = AF_INET;
@@ -166,6 +178,8 @@ TEST_F(ServerTest, EveryReloadEndsInReadyAndABadOneChangesNothing) {
 }
 
 TEST_F(ServerTest, AReloadKeepsTheSocketsAndConnectionsOfWhatStays) {
+  const std::string where = free_address();
+  configure("[listener echo]\nprotocol = echo\nlisten = " + where + "\n");
   std::string address;
   int client = -1;
   manager_.on_told = [&](const std::string& what) {
@@ -174,7 +188,7 @@ TEST_F(ServerTest, AReloadKeepsTheSocketsAndConnectionsOfWhatStays) {
     client = connect_to(address);
     ASSERT_GE(client, 0);
     // The name changes, the address stays: the sockets move from one listener to the other.
-    configure("[listener renamed]\nprotocol = echo\nlisten = tcp:127.0.0.1:0\n");
+    configure("[listener renamed]\nprotocol = echo\nlisten = " + where + "\n");
     server_->reload([&](const control::ReloadOutcome& outcome) {
       EXPECT_TRUE(outcome.mistakes.empty());
       const auto report = status();
