@@ -220,7 +220,7 @@ def test_the_journal_tells_of_a_disk_that_fails(faulty):
     with faulty.client() as client:
         client.envelope("bob@example.org")
         client.message(b"hi")
-    assert "No space left on device" in faulty.netd.log()
+    faulty.netd.wait_for_log("No space left on device")
 
 
 def test_a_folder_that_turns_read_only(serve):
