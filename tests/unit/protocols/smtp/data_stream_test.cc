@@ -101,7 +101,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"a\n\r\n.\r\n", "a\n\r\n", "", true, false, true},
         Case{"a\n\n.\n\nMAIL\r\n", "a\n\n.\n\nMAIL\r\n", "", false, false, true},
         Case{std::string_view("a\0\r\n.\0\r\n.\r\n", 11), std::string_view("a\0\r\n\0\r\n", 7)},
-        Case{std::string_view("a\r\n\0.\r\n", 8), std::string_view("a\r\n\0.\r\n", 8), "", false},
+        Case{std::string_view("a\r\n\0.\r\n", 7), std::string_view("a\r\n\0.\r\n", 7), "", false},
         Case{"a\r\n. \r\n.\r\n", "a\r\n \r\n"}, Case{"a\r\n.\r\n.\r\n", "a\r\n", ".\r\n"}));
 
 TEST(DataStream, NormalisesWhatStandsAlone) {

@@ -26,12 +26,13 @@ using testing::SizeIs;
 
 /// A store, the loop of one worker, and a client that collects what returns.
 class MailStoreTest : public testing::Test, public DeliveryClient {
- protected:
+ public:
   MailStoreTest() { open(true); }
   ~MailStoreTest() override {
     if (outbox_) outbox_->close();
   }
 
+ protected:
   void open(bool sync) {
     if (outbox_) outbox_->close();
     auto store = MailStore::create(

@@ -38,6 +38,7 @@ TEST(UniqueNames, NeverComeTwice) {
   std::vector<std::vector<std::string>> made(4);
   {
     std::vector<std::jthread> threads;
+    threads.reserve(made.size());
     for (std::size_t i = 0; i < made.size(); ++i) {
       threads.emplace_back([&, i] {
         UniqueNames& from = i % 2 == 0 ? names : others;

@@ -24,13 +24,12 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::AllOf;
-using testing::EndsWith;
 using testing::HasSubstr;
 using testing::SizeIs;
 using testing::StartsWith;
 
 class SessionTest : public testing::Test, public ConnectionOwner {
- protected:
+ public:
   SessionTest() {
     settings_.hostname = "mx.example.org";
     settings_.listener = "mail";
@@ -47,6 +46,7 @@ class SessionTest : public testing::Test, public ConnectionOwner {
     protocol_.reset();
   }
 
+ protected:
   void start(const ClientLimits::Options* limits = nullptr) {
     auto store = MailStore::create(
         {.root = dir_ / "mail", .hostname = "mx", .listener = "mail", .sync = true}, clock_);
@@ -105,7 +105,7 @@ class SessionTest : public testing::Test, public ConnectionOwner {
       const ssize_t sent = ::send(client_, text.data(), text.size(), MSG_NOSIGNAL);
       if (sent > 0) {
         text.remove_prefix(static_cast<std::size_t>(sent));
-      } else if (errno != EAGAIN) {
+      } else if (sent == 0 || errno != EAGAIN) {
         return;  // the session has closed: what it said is what the test looks at
       }
       turn();
