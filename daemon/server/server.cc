@@ -1,6 +1,7 @@
 #include "daemon/server/server.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <utility>
@@ -19,6 +20,17 @@
 namespace netd {
 
 namespace {
+
+/// The control socket must answer, and files must open, when clients have taken all that they can.
+constexpr rlim_t kReservedDescriptors = 64;
+
+/// max_connections, or what the limit of open files leaves of it.
+std::uint64_t connection_limit(const config::Settings& settings) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return settings.netd.max_connections;
+  const rlim_t reserved = std::min(kReservedDescriptors, limit.rlim_cur / 2);
+  return std::min<std::uint64_t>(settings.netd.max_connections, limit.rlim_cur - reserved);
+}
 
 using control::DaemonState;
 
@@ -96,7 +108,7 @@ std::expected<void, Server::Mistakes> Server::open() {
   services_ = std::make_unique<services::ServiceSet>(*io_, clock_);
   services_->apply(settings_);
   listeners_ = std::make_unique<ListenerSet>(workers_, *this, std::move(inherited_));
-  listeners_->all_connections().set_maximum(settings_->netd.max_connections);
+  listeners_->all_connections().set_maximum(connection_limit(*settings_));
   auto prepared = listeners_->prepare(settings_);
   if (!prepared) return std::unexpected(prepared.error());
   if (auto opened = open_control(); !opened) return failed(opened.error());
@@ -240,7 +252,7 @@ void Server::use(std::shared_ptr<const config::Settings> settings, ListenerSet::
   if (settings->netd.log_level != settings_->netd.log_level) {
     set_log_level(settings->netd.log_level);
   }
-  listeners_->all_connections().set_maximum(settings->netd.max_connections);
+  listeners_->all_connections().set_maximum(connection_limit(*settings));
   tasks_->apply(task_service_settings(settings->tasks));
   settings_ = std::move(settings);
   services_->apply(settings_);

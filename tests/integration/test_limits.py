@@ -168,6 +168,7 @@ def test_out_of_descriptors_pauses_without_spinning(netd, workers):
     clients = [socket.create_connection(address, timeout=DEADLINE) for _ in range(150)]
     for client in clients[:10]:
         exchange(client)
+    assert daemon.status()["status"] == "ok", "the control socket has no descriptor left"
     before, started = daemon.cpu_seconds(), time.monotonic()
     assert not answers(clients[-1], timeout=1.0)
     spent = (daemon.cpu_seconds() - before) / (time.monotonic() - started)
