@@ -124,6 +124,7 @@ Handler::Outcome InfoHandler::handle(const Exchange& exchange, Response& respons
   append_headers(out, exchange.request);
   out += "}\n";
   response.add_bytes(out);
+  if (exchange.request.method == Method::options) response.field("Allow", allowed_methods());
   response.prepared = "Content-Type: application/json\r\nCache-Control: no-store\r\n";
   return Outcome::answered;
 }

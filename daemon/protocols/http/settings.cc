@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "daemon/base/text.h"
@@ -171,8 +172,8 @@ constexpr std::array kRows = {
                .help = "requests on one connection; 0: any number"},
     SettingRow{.key = "header_timeout",
                .kind = ValueKind::duration,
-               .default_value = "10s",
-               .help = "how long a request's head may take from its first byte; beyond: 408",
+               .help = "how long a request's head may take from its first byte, beyond: 408; by "
+                       "default idle_timeout",
                .minimum = 10,
                .maximum = kHour},
     SettingRow{.key = "min_rate",
@@ -218,6 +219,14 @@ std::pair<int, std::string> split_error_page(std::string_view value) {
 std::string folder_trouble(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   return fd ? std::string() : system_error("folder " + path, errno).what();
+}
+
+/// Bytes that drip in keep a connection from being idle, so there is a deadline even without one
+/// for idle connections.
+std::chrono::milliseconds header_timeout(const config::ListenerSettings& listener) {
+  if (listener.own.has("header_timeout")) return listener.own.duration("header_timeout");
+  constexpr std::chrono::seconds kOtherwise{60};
+  return listener.idle_timeout.count() > 0 ? listener.idle_timeout : kOtherwise;
 }
 
 }  // namespace
@@ -266,7 +275,7 @@ Result<HttpSettings> read_settings(const config::ListenerSettings& listener) {
                      .max_body = own.size("max_body"),
                      .max_requests = own.integer("max_requests"),
                      .min_rate = own.size("min_rate"),
-                     .header_timeout = own.duration("header_timeout"),
+                     .header_timeout = header_timeout(listener),
                      .idle_timeout = listener.idle_timeout};
   for (const config::Value& value : own.list("route")) {
     auto spec = parse_route(value.text);
