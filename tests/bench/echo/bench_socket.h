@@ -16,7 +16,7 @@
 namespace netd::bench {
 
 [[noreturn]] inline void die(const char* doing) {
-  std::fprintf(stderr, "%s: %s\n", doing, ::strerrordesc_np(errno));
+  (void)std::fprintf(stderr, "%s: %s\n", doing, ::strerrordesc_np(errno));
   ::_exit(1);
 }
 
@@ -49,7 +49,7 @@ inline int bound_socket(int type, std::uint16_t port) {
 inline std::uint16_t port_argument(const char* text) {
   const long port = std::strtol(text, nullptr, 10);
   if (port < 1 || port > 65535) {
-    std::fprintf(stderr, "not a port: %s\n", text);
+    (void)std::fprintf(stderr, "not a port: %s\n", text);
     ::_exit(2);
   }
   return static_cast<std::uint16_t>(port);

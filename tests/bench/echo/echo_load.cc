@@ -250,7 +250,7 @@ class UdpLoad {
 
 void report(const Outcome& outcome, SteadyClock::duration time) {
   const double seconds = std::chrono::duration<double>(time).count();
-  std::printf(
+  (void)std::printf(
       "{\"operations\":%llu,\"errors\":%llu,\"seconds\":%.3f,\"per_second\":%.1f,"
       "\"p50_us\":%.1f,\"p99_us\":%.1f}\n",
       static_cast<unsigned long long>(outcome.operations),
@@ -259,16 +259,16 @@ void report(const Outcome& outcome, SteadyClock::duration time) {
       outcome.times.quantile(0.99));
 }
 
-int run(const std::vector<std::string_view>& words) {
+int run(const std::vector<std::string>& words) {
   Arguments arguments;
   arguments.mode = words.at(0);
-  arguments.port = port_argument(words.at(1).data());
+  arguments.port = port_argument(words.at(1).c_str());
   arguments.time = std::chrono::duration_cast<SteadyClock::duration>(
-      std::chrono::duration<double>(std::strtod(words.at(2).data(), nullptr)));
-  arguments.width = std::strtoul(words.at(3).data(), nullptr, 10);
-  if (words.size() > 4) arguments.size = std::strtoul(words.at(4).data(), nullptr, 10);
+      std::chrono::duration<double>(std::strtod(words.at(2).c_str(), nullptr)));
+  arguments.width = std::strtoul(words.at(3).c_str(), nullptr, 10);
+  if (words.size() > 4) arguments.size = std::strtoul(words.at(4).c_str(), nullptr, 10);
   if (words.size() > 5)
-    arguments.sources = std::clamp<std::uint32_t>(port_argument(words.at(5).data()), 1, 250);
+    arguments.sources = std::clamp<std::uint32_t>(port_argument(words.at(5).c_str()), 1, 250);
   if (arguments.width == 0 || arguments.size == 0) return 2;
   if (arguments.mode == "udp") {
     UdpLoad load(arguments);
@@ -288,11 +288,11 @@ int run(const std::vector<std::string_view>& words) {
 }  // namespace netd::bench
 
 int main(int argc, char** argv) {
-  const std::vector<std::string_view> words(argv + 1, argv + argc);
+  const std::vector<std::string> words(argv + 1, argv + argc);
   if (words.size() < 4) {
-    std::fprintf(stderr,
-                 "usage: %s exchange|bulk|connect|udp PORT SECONDS WIDTH [SIZE [SOURCES]]\n",
-                 argv[0]);
+    (void)std::fprintf(stderr,
+                       "usage: %s exchange|bulk|connect|udp PORT SECONDS WIDTH [SIZE [SOURCES]]\n",
+                       argv[0]);
     return 2;
   }
   return netd::bench::run(words);

@@ -102,7 +102,7 @@ class RawEcho {
 
 int main(int argc, char** argv) {
   if (argc != 2) {
-    std::fprintf(stderr, "usage: %s PORT\n", argv[0]);
+    (void)std::fprintf(stderr, "usage: %s PORT\n", argv[0]);
     return 2;
   }
   netd::bench::RawEcho(netd::bench::port_argument(argv[1])).run();

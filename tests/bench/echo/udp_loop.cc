@@ -31,7 +31,7 @@ namespace {
 int main(int argc, char** argv) {
   using namespace netd::bench;
   if (argc != 2) {
-    std::fprintf(stderr, "usage: %s PORT\n", argv[0]);
+    (void)std::fprintf(stderr, "usage: %s PORT\n", argv[0]);
     return 2;
   }
   serve(bound_socket(SOCK_DGRAM, port_argument(argv[1])));

@@ -54,16 +54,21 @@ class NoQueries final : public DaemonQueries {
 };
 
 class ProtocolFixture : public ::testing::Test, public ConnectionOwner {
+ public:
+  ~ProtocolFixture() override {
+    if (connection_) connection_->abort();
+    dispatcher_->turn(false);
+  }
+  void on_connection_closed(Connection&) noexcept override {
+    dispatcher_->defer(std::move(connection_));
+  }
+
  protected:
   ProtocolFixture() {
     auto made = Dispatcher::create(clock_);
     if (!made) throw std::runtime_error(made.error().what());
     dispatcher_ = std::move(*made);
     io_ = std::make_unique<IoContext>(*dispatcher_);
-  }
-  ~ProtocolFixture() override {
-    if (connection_) connection_->abort();
-    dispatcher_->turn(false);
   }
 
   /// Makes the stream protocol from lines of configuration.
@@ -100,9 +105,6 @@ class ProtocolFixture : public ::testing::Test, public ConnectionOwner {
     connection_->start(stream_->open(*connection_));
   }
 
-  void on_connection_closed(Connection&) noexcept override {
-    dispatcher_->defer(std::move(connection_));
-  }
   [[nodiscard]] bool closed() const { return connection_ == nullptr; }
 
   void turn(int times = 5) {

@@ -88,7 +88,7 @@ TEST_F(BasicTest, ChargenRotatesItsPattern) {
             " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefg\r\n");
   EXPECT_EQ(pattern.substr(74, 74),
             "!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefgh\r\n");
-  EXPECT_EQ(pattern.substr(94 * 74, 3), "~ !");
+  EXPECT_EQ(pattern.substr(std::size_t{94} * 74, 3), "~ !");
 }
 
 TEST_F(BasicTest, ChargenStreamsAsFastAsItIsReadAndNoFaster) {
