@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 
-from netd_process import DEADLINE, Control, until
+from netd_process import DEADLINE, SANITIZER, Control, until
 
 ECHO = "[listener echo]\nprotocol = echo\nlisten = tcp:127.0.0.1:0\n"
 INVALID_JSON = b'{"status":"error","code":"invalid_json","message":"Invalid JSON"}\n'
@@ -207,7 +207,7 @@ def test_a_client_that_never_reads_hurts_nobody(netd):
                 with daemon.connect_control() as control:
                     assert control.ask({"type": "version"})["status"] == "ok"
         assert sent < 16 << 20
-        assert daemon.resident_bytes() - before < 64 << 20
+        assert SANITIZER or daemon.resident_bytes() - before < 64 << 20
 
 
 def test_events_follow_tasks_and_connections(netd):

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from netd_process import DEADLINE, until
+from netd_process import DEADLINE, SANITIZER, until
 from smtp_dialogue import MailServer
 
 
@@ -220,7 +220,7 @@ def test_memory_stays_bounded_by_messages_that_do_not(serve):
         used = server.netd.resident_bytes() - before
         assert client.ask(b".\r\n").startswith(b"250 ")
     assert server.files("huge")[0].stat().st_size > len(block) * 100
-    assert used < 16 << 20
+    assert SANITIZER or used < 16 << 20
 
 
 def test_mistakes_in_the_settings_are_named(tmp_path):
