@@ -250,7 +250,8 @@ def steps(options):
     plan = [("lint", None, step_lint)]
     plan += preset_steps("release")
     if not options.quick:
-        plan.append(("clang-tidy", "build", step_tidy))
+        if options.tidy or options.only:
+            plan.append(("clang-tidy", "build", step_tidy))
         if not options.no_sanitizers:
             plan += preset_steps("dev") + preset_steps("tsan")
     return [entry for entry in plan if not options.only or entry[0] in options.only]
@@ -260,7 +261,10 @@ def left_out(options):
     """What this run does not try, each as one line."""
     if options.quick:
         return ["--quick: no clang-tidy, no sanitizer builds, no slow tests"]
-    return ["--no-sanitizers: no ASan, UBSan and TSan builds"] if options.no_sanitizers else []
+    found = [] if options.tidy else ["without --tidy: no clang-tidy"]
+    if options.no_sanitizers:
+        found.append("--no-sanitizers: no ASan, UBSan and TSan builds")
+    return found
 
 
 def run_step(step, function):
@@ -295,7 +299,9 @@ def arguments():
         prog="tests/run", description="Builds netd and runs all of its tests.",
         epilog="Logs of the steps are in build/test-log/.")
     parser.add_argument("--quick", action="store_true",
-                        help="release build only: no sanitizers, no clang-tidy, no slow tests")
+                        help="release build only: no sanitizers, no slow tests")
+    parser.add_argument("--tidy", action="store_true",
+                        help="clang-tidy as well: it takes longer than all the rest")
     parser.add_argument("--no-sanitizers", action="store_true",
                         help="leave out the ASan+UBSan and TSan builds")
     parser.add_argument("--no-install", action="store_true",
@@ -305,7 +311,7 @@ def arguments():
     parser.add_argument("--list", action="store_true", help="name the steps and stop")
     options = parser.parse_args()
     known = [name for name, _, _ in steps(argparse.Namespace(quick=False, no_sanitizers=False,
-                                                          only=None))]
+                                                          only=None, tidy=True))]
     if options.list:
         print("\n".join(known))
         sys.exit(0)
