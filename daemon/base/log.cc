@@ -146,10 +146,11 @@ class TapSink final : public spdlog::sinks::base_sink<std::mutex> {
 };
 
 struct Log {
-  std::shared_ptr<spdlog::details::thread_pool> traffic_pool;
-  std::shared_ptr<spdlog::details::thread_pool> operator_pool;
   std::shared_ptr<spdlog::async_logger> traffic;    // below warning: may be dropped
   std::shared_ptr<spdlog::async_logger> operators;  // warning and above: never dropped
+  // Behind the loggers, so that the threads have ended before what they write through goes.
+  std::shared_ptr<spdlog::details::thread_pool> traffic_pool;
+  std::shared_ptr<spdlog::details::thread_pool> operator_pool;
   Capture capture;
   std::atomic<std::size_t> reported_overruns{0};
 };
