@@ -6,6 +6,7 @@
 //   SECONDS WINDOW SIZE        WINDOW datagrams under way at all times
 //
 // Prints one line of JSON. `operations` are exchanges, connections or datagrams; in bulk, bytes.
+#include <netinet/udp.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
@@ -190,12 +191,12 @@ class UdpLoad {
     const timeval patience{0, 20'000};  // what is lost after this is sent again
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     const std::size_t width = std::min(arguments.width, kMaxWindow);
-    data_.assign(arguments.size, 'x');
+    // One call, and one way through the kernel, for many datagrams: the server is to be the limit.
+    set_option(fd_, SOL_UDP, UDP_SEGMENT, static_cast<int>(arguments.size));
+    per_call_ = std::clamp<std::size_t>(kMaxPayload / arguments.size, 1, kMaxSegments);
+    data_.assign(arguments.size * per_call_, 'x');
     buffer_.assign(arguments.size * width, 0);
     for (std::size_t i = 0; i < width; ++i) {
-      outgoing_parts_.at(i) = {data_.data(), data_.size()};
-      outgoing_.at(i).msg_hdr.msg_iov = &outgoing_parts_.at(i);
-      outgoing_.at(i).msg_hdr.msg_iovlen = 1;
       incoming_parts_.at(i) = {&buffer_.at(i * arguments.size), arguments.size};
       incoming_.at(i).msg_hdr.msg_iov = &incoming_parts_.at(i);
       incoming_.at(i).msg_hdr.msg_iovlen = 1;
@@ -208,7 +209,7 @@ class UdpLoad {
     unsigned missing = width_;
     SteadyClock::time_point sent_at;
     while ((now_ = SteadyClock::now()) < end) {
-      // Half a window at once, so that the server, not this program's own calls, is the limit.
+      // Half a window at once: the server always has the other half to work on.
       if (missing >= width_ / 2) {
         sent_at = now_;
         send(missing);
@@ -230,20 +231,26 @@ class UdpLoad {
  private:
   static constexpr std::size_t kMaxWindow = 256;
 
-  void send(unsigned count) {
-    const int put = ::sendmmsg(fd_, outgoing_.data(), count, 0);
-    if (put < 0 && errno != ECONNREFUSED && errno != EAGAIN && errno != ENOBUFS) die("sendmmsg");
+  static constexpr std::size_t kMaxSegments = 64;  // of one call: UDP_MAX_SEGMENTS of Linux
+  static constexpr std::size_t kMaxPayload = 65507;
+
+  void send(std::size_t count) {
+    while (count > 0) {
+      const std::size_t now = std::min(count, per_call_);
+      const ssize_t put = ::send(fd_, data_.data(), now * arguments_.size, 0);
+      if (put < 0 && errno != ECONNREFUSED && errno != EAGAIN && errno != ENOBUFS) die("send");
+      count -= now;
+    }
   }
 
   const Arguments& arguments_;
   int fd_;
   SteadyClock::time_point now_;
   unsigned width_ = 0;
+  std::size_t per_call_ = 1;
   std::string data_;
   std::string buffer_;
-  std::array<iovec, kMaxWindow> outgoing_parts_{};
   std::array<iovec, kMaxWindow> incoming_parts_{};
-  std::array<mmsghdr, kMaxWindow> outgoing_{};
   std::array<mmsghdr, kMaxWindow> incoming_{};
   Outcome outcome_;
 };
