@@ -9,6 +9,11 @@ using Duration = std::chrono::steady_clock::duration;
 using Monotonic = std::chrono::steady_clock::time_point;
 using WallTime = std::chrono::system_clock::time_point;
 
+/// What people and documents are told: whole milliseconds, rounded towards zero.
+[[nodiscard]] constexpr std::chrono::milliseconds to_milliseconds(Duration duration) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(duration);
+}
+
 /// Any thread may ask any clock.
 class Clock {
  public:

@@ -21,10 +21,6 @@ constexpr std::chrono::milliseconds kResumeInterval{100};
 // How often one limit is worth an entry in the log.
 constexpr std::chrono::minutes kLimitReportInterval{1};
 
-std::chrono::milliseconds to_ms(Duration duration) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(duration);
-}
-
 bool out_of_resources(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
@@ -328,7 +324,7 @@ void Listener::log_close(const Connection& connection, const ListenerGeneration&
     return;
   }
   const std::string client = connection.peer().text();
-  const auto lasted = to_ms(io_.dispatcher.now() - connection.opened_at());
+  const auto lasted = to_milliseconds(io_.dispatcher.now() - connection.opened_at());
   std::string message = client + " closed after " + format_duration(lasted) + ", " +
                         std::to_string(connection.bytes_in()) + " bytes in, " +
                         std::to_string(connection.bytes_out()) + " out";

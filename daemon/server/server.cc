@@ -339,7 +339,7 @@ std::vector<std::string> Server::stuck_workers() const {
     const auto age = now - worker->dispatcher().last_turn();
     if (age <= kStuckAfter) continue;
     stuck.push_back("worker " + std::to_string(worker->index()) + " has not turned for " +
-                    format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(age)));
+                    format_duration(to_milliseconds(age)));
   }
   return stuck;
 }

@@ -15,10 +15,6 @@ namespace netd {
 
 namespace {
 
-std::chrono::milliseconds to_ms(Duration duration) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(duration);
-}
-
 /// "127.0.0.1" names all connections of that host, "127.0.0.1:4242" one.
 bool is_client(const Connection& connection, const std::string& client) {
   return connection.peer().text() == client || connection.peer().ip_text() == client;
@@ -87,7 +83,7 @@ control::ListenerReport Server::describe(const ListenerSet::Entry& entry) const 
 control::StatusReport Server::make_status() const {
   control::StatusReport report;
   report.state = state_;
-  report.uptime = to_ms(clock_.now() - started_at_);
+  report.uptime = to_milliseconds(clock_.now() - started_at_);
   report.hostname = settings_->netd.hostname;
   report.config_path = config_path_;
   report.config_generation = generation_;
@@ -112,7 +108,7 @@ control::StatusReport Server::make_status() const {
     for (const ListenerSet::Entry& entry : listeners_->entries()) {
       one.connections += entry.shared->counters[worker->index()].active.get();
     }
-    one.last_turn_age = to_ms(now - worker->dispatcher().last_turn());
+    one.last_turn_age = to_milliseconds(now - worker->dispatcher().last_turn());
     report.workers.push_back(one);
   }
   report.problems = stuck_workers();
@@ -140,8 +136,8 @@ void Server::connections(const control::ConnectionQuery& query,
                                     .client = connection.peer().text(),
                                     .local = connection.local().text(),
                                     .worker = worker.index(),
-                                    .age = to_ms(now - connection.opened_at()),
-                                    .idle = to_ms(now - connection.last_activity()),
+                                    .age = to_milliseconds(now - connection.opened_at()),
+                                    .idle = to_milliseconds(now - connection.last_activity()),
                                     .bytes_in = connection.bytes_in(),
                                     .bytes_out = connection.bytes_out()});
       });
