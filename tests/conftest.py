@@ -4,6 +4,7 @@ import itertools
 
 import netd_process
 import pytest
+from smtp_dialogue import MailServer
 
 
 @pytest.fixture
@@ -29,6 +30,20 @@ def netd(tmp_path):
         except AssertionError as fault:
             faults.append(str(fault))
     assert not faults, "\n".join(faults)
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Starts one netd with a mail listener after another: serve("max_recipients = 5\\n")."""
+    made = []
+
+    def start(settings="", **options):
+        made.append(MailServer(tmp_path / f"netd{len(made)}", settings, **options))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.finish()
 
 
 @pytest.fixture(params=[1, "auto"], ids=["one-worker", "auto-workers"])

@@ -9,31 +9,13 @@ import time
 
 import netd_process
 import pytest
-from netd_process import DEADLINE, PATIENCE, until
+from netd_process import DEADLINE, PATIENCE, at_end, exchange, until
 
 ECHO = "[listener echo]\nprotocol = echo\nlisten = tcp:127.0.0.1:0\n"
 WEB = "[listener web]\nprotocol = http\nlisten = tcp:127.0.0.1:0\nroute = / static {dir}/www\n"
 MAIL = ("[listener mail]\nprotocol = smtp\nlisten = tcp:127.0.0.1:0\nmaildir = {dir}/mail\n"
         "domains = example.org\n")
 SLOW_STOP = "[netd]\nworkers = 2\ndrain_timeout = 60s\nhostname = netd.example.org\n"
-
-
-def exchange(connection, data=b"ping"):
-    connection.sendall(data)
-    received = b""
-    while len(received) < len(data):
-        more = connection.recv(65536)
-        assert more, f"closed after {received!r}"
-        received += more
-    assert received == data
-
-
-def at_end(connection):
-    """Whether the peer has closed: waits for it."""
-    try:
-        return connection.recv(1) == b""
-    except ConnectionResetError:
-        return True
 
 
 def refuses(address):

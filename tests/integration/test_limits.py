@@ -6,27 +6,10 @@ import socket
 import time
 
 import pytest
-from netd_process import DEADLINE, PATIENCE, SANITIZER, until
+from netd_process import DEADLINE, PATIENCE, SANITIZER, at_end, exchange, until
 
 ECHO = "[listener echo]\nprotocol = echo\nlisten = tcp:127.0.0.1:0\n"
 RESET_ON_CLOSE = b"\1\0\0\0\0\0\0\0"  # struct linger: on, 0 s
-
-
-def exchange(connection, data=b"ping"):
-    connection.sendall(data)
-    received = b""
-    while len(received) < len(data):
-        more = connection.recv(65536)
-        assert more, f"closed after {received!r}"
-        received += more
-    assert received == data
-
-
-def at_end(connection):
-    try:
-        return connection.recv(1) == b""
-    except ConnectionResetError:
-        return True
 
 
 def has_ended(connection):

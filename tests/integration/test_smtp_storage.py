@@ -14,23 +14,10 @@ import threading
 import netd_process
 import pytest
 from netd_process import until
-from smtp_dialogue import Client, MailServer
+from smtp_dialogue import Client
 
 # How often netd is killed; NETD_CRASHES=200 for the long form.
 CRASHES = int(os.environ.get("NETD_CRASHES", "10"))
-
-
-@pytest.fixture
-def serve(tmp_path):
-    made = []
-
-    def start(settings="", **options):
-        made.append(MailServer(tmp_path / f"netd{len(made)}", settings, **options))
-        return made[-1]
-
-    yield start
-    for one in made:
-        one.finish()
 
 
 # ---- Crashes.

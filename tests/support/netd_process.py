@@ -34,6 +34,24 @@ FOREIGN = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCH
 SANITIZER_REPORT = re.compile(r"(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error:")
 
 
+def exchange(connection, data=b"ping"):
+    connection.sendall(data)
+    received = b""
+    while len(received) < len(data):
+        more = connection.recv(65536)
+        assert more, f"closed after {received!r}"
+        received += more
+    assert received == data
+
+
+def at_end(connection):
+    """Whether the peer has closed: waits for it."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
 def until(condition, what, timeout=DEADLINE):
     """Calls `condition` until it returns something true, and returns that."""
     end = time.monotonic() + timeout

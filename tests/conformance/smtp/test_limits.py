@@ -7,19 +7,6 @@ from netd_process import DEADLINE, SANITIZER, until
 from smtp_dialogue import MailServer
 
 
-@pytest.fixture
-def serve(tmp_path):
-    made = []
-
-    def start(settings="", **options):
-        made.append(MailServer(tmp_path / f"netd{len(made)}", settings, **options))
-        return made[-1]
-
-    yield start
-    for one in made:
-        one.finish()
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     one = MailServer(tmp_path_factory.mktemp("limits") / "netd", "max_recipients = 100\n")
