@@ -148,7 +148,10 @@ def test_out_of_descriptors_pauses_without_spinning(netd, workers):
     daemon = netd(ECHO + "max_connections_per_client = 1000\n", workers=workers,
                   limits=["--nofile=96:96"])
     address = daemon.addresses("echo")[0]
-    clients = [socket.create_connection(address, timeout=DEADLINE) for _ in range(150)]
+    clients = [socket.create_connection(address, timeout=DEADLINE) for _ in range(10)]
+    for client in clients:  # before one worker's queue has taken every descriptor
+        exchange(client)
+    clients += [socket.create_connection(address, timeout=DEADLINE) for _ in range(290)]
     for client in clients[:10]:
         exchange(client)
     assert daemon.status()["status"] == "ok", "the control socket has no descriptor left"
