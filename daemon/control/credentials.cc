@@ -15,8 +15,9 @@ Result<PeerCredentials> peer_credentials(int fd) {
   }
   PeerCredentials peer{credentials.uid, credentials.gid, credentials.pid, {}};
   // The first call asks for the size: NGROUPS_MAX groups would be a quarter of a megabyte.
+  gid_t none{};
   size = 0;
-  if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, nullptr, &size) == 0) return peer;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, &none, &size) == 0) return peer;
   if (errno != ERANGE) return peer;  // an older kernel: the primary group has to do
   peer.groups.resize(size / sizeof(gid_t));
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, peer.groups.data(), &size) != 0) {

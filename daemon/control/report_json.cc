@@ -53,8 +53,10 @@ std::string listeners_array(const StatusReport& report) {
 
 std::string services_array(const StatusReport& report) {
   std::vector<std::string> services;
+  services.reserve(report.services.size());
   for (const auto& service : report.services) {
     std::vector<std::string> instances;
+    instances.reserve(service.instances.size());
     for (const auto& instance : service.instances) {
       JsonWriter writer;
       writer.add("address", instance.address).add("state", instance.state);
@@ -71,6 +73,7 @@ std::string services_array(const StatusReport& report) {
 
 std::string loops_array(const StatusReport& report) {
   std::vector<std::string> loops;
+  loops.reserve(report.workers.size());
   for (const auto& worker : report.workers) {
     loops.push_back(JsonWriter()
                         .add("connections", worker.connections)

@@ -21,6 +21,14 @@ namespace netd {
 
 namespace {
 
+void report_unused_socket(const std::string& name) {
+  LogEntry(LogLevel::error, "socket_unused")
+      .message_id(message_id::kListenerFailed)
+      .send("socket " + name +
+            " was passed by the service manager, but no listener has `listen = fd:" + name +
+            "`; it is not served");
+}
+
 /// The control socket must answer, and files must open, when clients have taken all that they can.
 constexpr rlim_t kReservedDescriptors = 64;
 
@@ -151,17 +159,11 @@ Result<void> Server::open_control() {
 void Server::on_started() {
   if (state_ != DaemonState::starting) return;
   state_ = DaemonState::running;
-  for (const std::string& name : listeners_->unused_inherited()) {
-    LogEntry(LogLevel::error, "socket_unused")
-        .message_id(message_id::kListenerFailed)
-        .send("socket " + name +
-              " was passed by the service manager, but no listener has `listen = fd:" + name +
-              "`; it is not served");
-  }
-  LogEntry(LogLevel::info, "started")
-      .message_id(message_id::kStarted)
-      .send(std::string("netd ") + kVersion + " started with " + config_path_ + ": " +
-            status_line());
+  for (const std::string& name : listeners_->unused_inherited()) report_unused_socket(name);
+  std::string message = "netd ";
+  message.append(kVersion).append(" started with ").append(config_path_);
+  message.append(": ").append(status_line());
+  LogEntry(LogLevel::info, "started").message_id(message_id::kStarted).send(message);
   manager_.ready(status_line());
   watchdog_timer_ = std::make_unique<Timer>(*dispatcher_, [this] { watch(); });
   watch();
