@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <deque>
 #include <functional>
 #include <iterator>
@@ -12,6 +13,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "ctl/completion.h"
 #include "ctl/context.h"
 #include "ctl/custom_commands.h"
 #include "ctl/daemon_command.h"
@@ -55,6 +57,8 @@ class CommandLine {
  public:
   CommandLine();
   int run(int argc, const char* const* argv);
+  /// Prints what may stand in the place of the last of `words`.
+  int complete(std::vector<std::string> words);
 
  private:
   void add_globals();
@@ -62,7 +66,6 @@ class CommandLine {
   void add_custom_command(const CustomCommand& command);
   CLI::App& parent_of(std::string_view words, std::string& name);
   [[nodiscard]] std::vector<GivenArgument> given(const Values& values) const;
-  void parse_timeout();
 
   CLI::App app_{"Shows and steers netd, the daemon of standard network building blocks."};
   std::map<std::string, CLI::App*, std::less<>> groups_;
@@ -167,6 +170,86 @@ std::vector<GivenArgument> CommandLine::given(const Values& values) const {
   return result;
 }
 
+/// Names of the commands and, once a dash is typed, of the options that `app` has.
+std::vector<std::string> names_in(const CLI::App& app, bool options) {
+  std::vector<std::string> names;
+  if (options) {
+    for (const CLI::Option* option : app.get_options()) {
+      for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+    }
+  } else {
+    for (const CLI::App* sub : app.get_subcommands({})) names.push_back(sub->get_name());
+  }
+  return names;
+}
+
+const CLI::App* subcommand_named(const CLI::App& app, const std::string& word) {
+  const auto found =
+      app.get_subcommands([&](const CLI::App* sub) { return sub->get_name() == word; });
+  return found.empty() ? nullptr : found.front();
+}
+
+const CLI::Option* option_named(const CLI::App& app, const std::string& word) {
+  for (const CLI::App* level = &app; level != nullptr; level = level->get_parent()) {
+    const CLI::Option* const option = level->get_option_no_throw(word);
+    if (option != nullptr) return option;
+  }
+  return nullptr;
+}
+
+/// The `count`th argument that is no option; null when there are fewer.
+const CLI::Option* positional_at(const CLI::App& app, std::size_t count) {
+  for (const CLI::Option* option : app.get_options()) {
+    if (!option->get_positional()) continue;
+    if (count == 0 || option->get_expected_max() > 1) return option;
+    --count;
+  }
+  return nullptr;
+}
+
+int CommandLine::complete(std::vector<std::string> words) {
+  const char* const socket = std::getenv("NETD_SOCKET");  // NOLINT(concurrency-mt-unsafe)
+  if (socket != nullptr && *socket != '\0') context_.socket = socket;
+  const std::string prefix = words.empty() ? "" : words.back();
+  if (!words.empty()) words.pop_back();
+  const CLI::App* app = &app_;
+  const CLI::Option* awaited = nullptr;  // whose value comes next
+  std::size_t positionals = 0;
+  for (const auto& word : words) {
+    if (word == "--") return kDone;  // what follows is somebody else's command line
+    if (awaited != nullptr) {
+      if (awaited->check_lname("socket")) context_.socket = word;
+      awaited = nullptr;
+    } else if (word.starts_with('-')) {
+      const CLI::Option* const option = option_named(*app, word);
+      if (option != nullptr && option->get_expected_max() > 0) awaited = option;
+    } else if (const CLI::App* const sub = subcommand_named(*app, word)) {
+      app = sub;
+    } else {
+      ++positionals;
+    }
+  }
+  const CLI::App* const parent = app->get_parent();
+  const bool in_tasks = parent != nullptr && parent->get_name() == "task";
+  std::vector<std::string> candidates;
+  if (awaited != nullptr) {
+    candidates = values_of(awaited->get_name(), in_tasks, context_);
+  } else if (prefix.starts_with('-')) {
+    candidates = names_in(*app, true);
+    const auto global = names_in(app_, true);
+    candidates.insert(candidates.end(), global.begin(), global.end());
+  } else {
+    candidates = names_in(*app, false);
+    const CLI::Option* const next = positional_at(*app, positionals);
+    // A new task's id is not one that is there.
+    if (next != nullptr && app->get_name() != "add") {
+      candidates = values_of(next->get_name(), in_tasks, context_);
+    }
+  }
+  print(completion_lines(std::move(candidates), prefix));
+  return finish_output(kDone);
+}
+
 int CommandLine::run(int argc, const char* const* argv) {
   try {
     app_.parse(argc, argv);
@@ -190,7 +273,13 @@ int CommandLine::run(int argc, const char* const* argv) {
 
 }  // namespace
 
-int run(int argc, const char* const* argv) { return CommandLine().run(argc, argv); }
+int run(int argc, const char* const* argv) {
+  CommandLine line;
+  if (argc > 1 && std::string_view(argv[1]) == "__complete") {
+    return line.complete({argv + 2, argv + argc});
+  }
+  return line.run(argc, argv);
+}
 
 std::vector<std::string> all_commands() {
   std::vector<std::string> names;
