@@ -98,12 +98,15 @@ Result<void> ControlClient::send(std::string_view request, milliseconds timeout)
     const ssize_t count = ::send(fd_.get(), left.data(), left.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (count > 0) {
       left.remove_prefix(static_cast<std::size_t>(count));
-    } else if (errno == EAGAIN) {
+      continue;
+    }
+    const int code = count < 0 ? errno : EAGAIN;
+    if (code == EAGAIN) {
       if (!wait_for(fd_.get(), POLLOUT, deadline)) return fail("netd does not take the request");
-    } else if (errno == EPIPE || errno == ECONNRESET) {
+    } else if (code == EPIPE || code == ECONNRESET) {
       return {};  // why it closed stands in the answer, if there is one
-    } else if (errno != EINTR) {
-      return fail_system("send to " + path_, errno);
+    } else if (code != EINTR) {
+      return fail_system("send to " + path_, code);
     }
   }
   return {};

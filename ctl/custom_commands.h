@@ -8,7 +8,7 @@
 
 #include "ctl/context.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the library calls it so
 class App;
 }
 

@@ -7,9 +7,9 @@
 namespace netd::ctl {
 
 const OrderedJson& member(const OrderedJson& from, const char* name) {
-  static const OrderedJson kNull;
+  static const OrderedJson null;
   const auto found = from.find(name);
-  return found == from.end() ? kNull : *found;
+  return found == from.end() ? null : *found;
 }
 
 std::string plain(const OrderedJson& value) {
@@ -42,15 +42,15 @@ std::string integer_text(const OrderedJson& from, const char* name) {
 }
 
 const OrderedJson& array(const OrderedJson& from, const char* name) {
-  static const OrderedJson kEmpty = OrderedJson::array();
+  static const OrderedJson empty = OrderedJson::array();
   const OrderedJson& value = member(from, name);
-  return value.is_array() ? value : kEmpty;
+  return value.is_array() ? value : empty;
 }
 
 const OrderedJson& object(const OrderedJson& from, const char* name) {
-  static const OrderedJson kEmpty = OrderedJson::object();
+  static const OrderedJson empty = OrderedJson::object();
   const OrderedJson& value = member(from, name);
-  return value.is_object() ? value : kEmpty;
+  return value.is_object() ? value : empty;
 }
 
 }  // namespace netd::ctl

@@ -17,11 +17,11 @@ double rate(double before, double now, double seconds) {
 }
 
 const OrderedJson& listener_named(const OrderedJson& answer, const std::string& name) {
-  static const OrderedJson kNone = OrderedJson::object();
+  static const OrderedJson none = OrderedJson::object();
   for (const auto& listener : array(answer, "listeners")) {
     if (text(listener, "name") == name) return listener;
   }
-  return kNone;
+  return none;
 }
 
 }  // namespace

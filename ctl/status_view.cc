@@ -16,10 +16,13 @@ constexpr double kStuckSeconds = 5;
 void add_listener_problems(const OrderedJson& status, std::vector<std::string>& problems) {
   for (const auto& listener : array(status, "listeners")) {
     const std::string name = "listener " + text(listener, "name");
+    const auto add = [&](std::string_view joint, std::string_view what) {
+      problems.emplace_back(name).append(joint).append(what);
+    };
     const OrderedJson& own = array(listener, "problems");
-    for (const auto& problem : own) problems.push_back(name + ": " + plain(problem));
+    for (const auto& problem : own) add(": ", plain(problem));
     const std::string state = text(listener, "state");
-    if (own.empty() && state != "accepting") problems.push_back(name + " is " + state);
+    if (own.empty() && state != "accepting") add(" is ", state);
   }
 }
 

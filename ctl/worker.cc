@@ -50,8 +50,7 @@ bool Worker::open_signals() {
   sigset_t watched;
   ::sigemptyset(&watched);
   for (const int number : {SIGTERM, SIGINT, SIGCHLD}) ::sigaddset(&watched, number);
-  // One thread: sigprocmask(2) is for the whole process.
-  if (::sigprocmask(SIG_BLOCK, &watched, nullptr) != 0) return false;
+  if (::pthread_sigmask(SIG_BLOCK, &watched, nullptr) != 0) return false;
   // A command that ends without reading its input must not end netctl.
   (void)std::signal(SIGPIPE, SIG_IGN);
   signals_ = UniqueFd(::signalfd(-1, &watched, SFD_NONBLOCK | SFD_CLOEXEC));
@@ -178,7 +177,7 @@ void Worker::on_taken(const std::string& answer) {
   }
   auto task = parse_leased_task(answer);
   if (outcome.status == "success" && task) {
-    start(std::move(*task));
+    start(*task);
     return;
   }
   // A daemon that is stopping will be back; anything else would be answered alike for ever.
@@ -190,7 +189,7 @@ void Worker::on_taken(const std::string& answer) {
   }
 }
 
-void Worker::start(LeasedTask task) {
+void Worker::start(const LeasedTask& task) {
   if (stop_signals_ > 0) {
     tell("give_back", task);
     return;

@@ -45,7 +45,7 @@ class Worker {
   void on_stop_signal();
   void on_taken(const std::string& answer);
   void on_told(const std::string& answer);
-  void start(LeasedTask task);
+  void start(const LeasedTask& task);
   void read_answers();
   void serve_jobs();
   void finish(const Job& job);
