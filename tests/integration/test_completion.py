@@ -8,12 +8,13 @@ import pytest
 from netd_process import DEADLINE, NETCTL, ROOT
 
 SCRIPTS = ROOT / "ctl" / "completions"
+LISTENERS = ("[listener echo]\nprotocol = echo\nlisten = tcp:127.0.0.1:0\n"
+             "[listener greeter]\nprotocol = greet\nlisten = tcp:127.0.0.1:0\n")
 
 
 @pytest.fixture
 def complete(netd):
-    daemon = netd("[listener echo]\nprotocol = echo\nlisten = tcp:127.0.0.1:0\n"
-                  "[listener greeter]\nprotocol = greet\nlisten = tcp:127.0.0.1:0\n")
+    daemon = netd(LISTENERS)
     for identifier in ("job 1", "job-2"):
         daemon.control({"type": "produce", "task": {"id": identifier, "data": 1, "queue": "mail"}})
 
@@ -59,10 +60,48 @@ def test_without_a_daemon(complete):
     assert complete("--socket", "/nonexistent", "dr") == ["drain"]
 
 
-@pytest.mark.parametrize("shell, script", [("zsh", "_netctl"), ("fish", "netctl.fish")])
-def test_the_other_shells_read_their_scripts(shell, script):
-    if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed")
-    result = subprocess.run([shell, "-n", str(SCRIPTS / script)], capture_output=True, text=True,
-                            timeout=DEADLINE, check=True)
-    assert result.stderr == ""
+def run_shell(command, environment):
+    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=True,
+                          env={**os.environ, **environment})
+
+
+@pytest.fixture
+def environment(netd):
+    """Where a shell finds netctl by its name and a daemon with two listeners."""
+    daemon = netd(LISTENERS)
+    path = f"{NETCTL.parent}:{os.environ['PATH']}"
+    return {"PATH": path, "NETD_SOCKET": str(daemon.control_path), "HOME": str(daemon.folder),
+            "TERM": "dumb"}
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+@pytest.mark.parametrize("typed, offered", [
+    ("netctl sta", ["stats", "status"]),
+    ("netctl drain ", ["echo", "greeter"]),
+    ("netctl --json connections --listener g", ["greeter"]),
+])
+def test_fish(environment, typed, offered):
+    script = f"source '{SCRIPTS}/netctl.fish'; complete -C '{typed}'"
+    assert run_shell(["fish", "--no-config", "-c", script], environment).stdout.split() == offered
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+@pytest.mark.parametrize("typed, line", [
+    ("netctl drain g", "netctl drain greeter"),
+    ("netctl drain ech", "netctl drain echo"),
+    ("netctl --json connections --listener g", "netctl --json connections --listener greeter"),
+])
+def test_zsh(environment, typed, line):
+    """zsh completes only at a prompt: another one types into it, and reads the line back."""
+    script = f"""
+        zmodload zsh/zpty
+        zpty shell zsh -f -i
+        zpty -w shell 'PS1= PS2=; fpath=("{SCRIPTS}" $fpath); autoload -U compinit; compinit -D -u'
+        zpty -w shell 'show() {{ print -r -- "<<$BUFFER>>"; }}; zle -N show; bindkey "^X" show; print rea""dy'
+        zpty -r shell output '*ready*'
+        zpty -w -n shell $'{typed}\t\x18'
+        zpty -r shell output '*>>*'
+        print -r -- $output
+        zpty -d shell
+    """
+    assert f"<<{line}>>" in run_shell(["zsh", "-f", "-c", script], environment).stdout.replace(" >>", ">>")
