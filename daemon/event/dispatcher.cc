@@ -36,6 +36,9 @@ timeval to_timeval(Duration delay) {
   return {.tv_sec = micros / 1'000'000, .tv_usec = micros % 1'000'000};
 }
 
+/// Whose turn this thread is in: what is posted from there needs no wakeup.
+thread_local const Dispatcher* turning = nullptr;
+
 struct EventConfigFree {
   void operator()(event_config* config) const noexcept { ::event_config_free(config); }
 };
@@ -87,11 +90,13 @@ void Dispatcher::turn(bool wait) {
   arm_timeout();
   now_is_fresh_ = false;
   // What a destructor deferred must not wait for the network.
-  const bool idle = deferred_.empty();
+  const bool idle = deferred_.empty() && !posted_here_;
+  const Dispatcher* const outer = std::exchange(turning, this);
   ::event_base_loop(base_.get(), EVLOOP_ONCE | (wait && idle ? 0 : EVLOOP_NONBLOCK));
   run_posted();
   run_due_timers();
   end_turn();
+  turning = outer;
 }
 
 void Dispatcher::refresh_now() {
@@ -118,6 +123,10 @@ void Dispatcher::post(std::function<void()> work) {
     first = posted_.empty();
     posted_.push_back(std::move(work));
   }
+  if (turning == this) {
+    posted_here_ = true;
+    return;
+  }
   if (!first) return;  // the loop has been woken for the first one
   const std::uint64_t one = 1;
   (void)!::write(wakeup_.get(), &one, sizeof one);
@@ -128,6 +137,7 @@ void Dispatcher::run_posted() {
     const std::lock_guard lock(posted_mutex_);
     running_.swap(posted_);
   }
+  posted_here_ = false;
   for (auto& work : running_) work();
   running_.clear();
 }

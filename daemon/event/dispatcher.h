@@ -42,7 +42,8 @@ class Dispatcher {
   void stop();
 
   /// Runs `work` in this dispatcher's thread, in the order of the calls. Any thread; never blocks
-  /// on the loop. Work that is still queued when the dispatcher goes is destroyed unrun.
+  /// on the loop. Work that is still queued when the dispatcher goes is destroyed unrun. Posted by
+  /// what the loop has called for an event, it runs at the end of the same turn.
   void post(std::function<void()> work);
 
   /// Frees `object` when the loop has unwound to the top.
@@ -97,6 +98,7 @@ class Dispatcher {
 
   std::mutex posted_mutex_;  // guards posted_
   std::vector<std::function<void()>> posted_;
+  bool posted_here_ = false;                    // by this thread in this turn, which wakes nobody
   std::vector<std::function<void()>> running_;  // posted_ of this turn; kept for its capacity
   std::vector<std::unique_ptr<DeferredDeletable>> deferred_;
 };

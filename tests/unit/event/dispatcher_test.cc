@@ -1,10 +1,12 @@
 #include "daemon/event/dispatcher.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <random>
 #include <thread>
@@ -49,6 +51,29 @@ TEST_F(DispatcherTest, WorkPostedByWorkWaitsForTheNextTurn) {
   EXPECT_EQ(runs, 1);
   dispatcher_->turn(true);
   EXPECT_EQ(runs, 2);
+}
+
+TEST_F(DispatcherTest, WorkPostedByATimerNeedsNoWakeup) {
+  bool ran = false;
+  Timer timer(*dispatcher_, [&] { dispatcher_->post([&] { ran = true; }); });
+  timer.arm(Duration::zero());
+  dispatcher_->turn(false);
+  dispatcher_->turn(true);  // must not wait for the heartbeat
+  EXPECT_TRUE(ran);
+}
+
+TEST_F(DispatcherTest, WorkPostedByAnEventRunsInItsTurn) {
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK), 0);
+  const UniqueFd from(pipe[0]);
+  const UniqueFd to(pipe[1]);
+  bool ran = false;
+  const auto watch =
+      ReadWatch::create(*dispatcher_, from.get(), [&] { dispatcher_->post([&] { ran = true; }); });
+  ASSERT_TRUE(watch);
+  ASSERT_EQ(::write(to.get(), "x", 1), 1);
+  dispatcher_->turn(true);
+  EXPECT_TRUE(ran);
 }
 
 TEST_F(DispatcherTest, TakesWorkFromOtherThreadsAndStops) {
