@@ -4,18 +4,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "daemon/base/unique_fd.h"
-#include "daemon/event/dispatcher.h"
 
 namespace netd::smtp {
 
+class Courier;
 class Delivery;
-class MailStore;
-class Outbox;
 
 enum class StoreOutcome : std::uint8_t {
   done,       ///< this step succeeded; after the last, every copy is as durable as promised
@@ -63,30 +60,7 @@ class Delivery {
   // ---- The way back. `client` is touched by the worker's thread alone, also while the rest of
   // the delivery is with the store: a session that ends puts null there.
   DeliveryClient* client = nullptr;
-  std::shared_ptr<Outbox> reply_to;  ///< shared by the deliveries of one worker
-};
-
-/// Brings deliveries back to one worker, many in one turn of its loop.
-class Outbox : public std::enable_shared_from_this<Outbox> {
- public:
-  /// Both must live until close().
-  Outbox(Dispatcher& dispatcher, MailStore& store) : dispatcher_(&dispatcher), store_(store) {}
-
-  /// Any thread. After close() the delivery is destroyed.
-  void put(std::unique_ptr<Delivery> delivery);
-
-  /// Worker's thread: nothing comes back any more. Every client is gone by now.
-  void close();
-
- private:
-  void hand_out();
-
-  std::mutex mutex_;  // guards dispatcher_, returned_ and posted_
-  Dispatcher* dispatcher_;
-  std::vector<std::unique_ptr<Delivery>> returned_;
-  bool posted_ = false;
-  MailStore& store_;                                    // worker's thread
-  std::vector<std::unique_ptr<Delivery>> handing_out_;  // worker's thread; kept for its capacity
+  std::shared_ptr<Courier> courier;  ///< shared by the deliveries of one worker
 };
 
 }  // namespace netd::smtp

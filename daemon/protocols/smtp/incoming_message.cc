@@ -22,12 +22,11 @@ Reply reply_to(StoreOutcome outcome) {
 
 }  // namespace
 
-IncomingMessage::IncomingMessage(Framing framing, const Limits& limits, MailStore& store,
-                                 std::shared_ptr<Outbox> outbox, DeliveryClient& client,
+IncomingMessage::IncomingMessage(Framing framing, const Limits& limits,
+                                 std::shared_ptr<Courier> courier, DeliveryClient& client,
                                  std::vector<std::string> mailboxes, std::string file_name)
     : limits_(limits),
-      store_(store),
-      outbox_(std::move(outbox)),
+      courier_(std::move(courier)),
       client_(client),
       stream_(framing, limits.normalise_newline),
       delivery_(std::make_unique<Delivery>()) {
@@ -125,9 +124,8 @@ void IncomingMessage::send(bool last) {
   fill_.clear();
   delivery_->last = last;
   delivery_->client = &client_;
-  delivery_->reply_to = outbox_;
   away_ = delivery_.get();
-  store_.submit(std::move(delivery_));
+  courier_->send(std::move(delivery_));
 }
 
 /// Nothing of the delivery is waited for any more. What it has on disk goes, unless it is committed
@@ -137,7 +135,7 @@ void IncomingMessage::let_go() {
   if (!delivery_) return;
   if (delivery_->has_file()) {
     delivery_->give_up = true;
-    store_.submit(std::move(delivery_));
+    courier_->send(std::move(delivery_));
   }
   delivery_.reset();
 }

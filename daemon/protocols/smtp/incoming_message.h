@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/protocols/smtp/courier.h"
 #include "daemon/protocols/smtp/data_stream.h"
 #include "daemon/protocols/smtp/delivery.h"
-#include "daemon/protocols/smtp/mail_store.h"
 #include "daemon/protocols/smtp/reply.h"
 
 namespace netd::smtp {
@@ -31,11 +31,11 @@ class IncomingMessage {
     bool normalise_newline = false;  ///< else a CR or LF that stands alone is refused
   };
 
-  /// `client` hears of deliveries that return and passes them to returned(). All references must
-  /// outlive the message.
-  IncomingMessage(Framing framing, const Limits& limits, MailStore& store,
-                  std::shared_ptr<Outbox> outbox, DeliveryClient& client,
-                  std::vector<std::string> mailboxes, std::string file_name);
+  /// `client` hears of deliveries that return, passes them to returned(), and must outlive the
+  /// message.
+  IncomingMessage(Framing framing, const Limits& limits, std::shared_ptr<Courier> courier,
+                  DeliveryClient& client, std::vector<std::string> mailboxes,
+                  std::string file_name);
   ~IncomingMessage();
   IncomingMessage(const IncomingMessage&) = delete;
   IncomingMessage& operator=(const IncomingMessage&) = delete;
@@ -71,8 +71,7 @@ class IncomingMessage {
   void let_go();
 
   const Limits limits_;
-  MailStore& store_;
-  const std::shared_ptr<Outbox> outbox_;  // shared by the messages of one worker
+  const std::shared_ptr<Courier> courier_;  // shared by the messages of one worker
   DeliveryClient& client_;
   DataStream stream_;
   std::string fill_;

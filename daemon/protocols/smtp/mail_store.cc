@@ -6,23 +6,28 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
+#include "daemon/protocols/smtp/courier.h"
 
 namespace netd::smtp {
 
 namespace {
 
-/// One thread commits while the others gather what comes next; more of them only make the groups
-/// smaller.
 constexpr std::size_t kThreads = 4;
+/// While one thread waits for the disk, another gathers the next group; more of them only make the
+/// groups smaller.
+constexpr std::size_t kMaxCommits = 2;
 /// How many messages one commit holds up at most.
 constexpr std::size_t kMaxBatch = 64;
 /// Mailboxes that the store remembers to have prepared.
 constexpr std::size_t kMaxMailboxes = 8192;
 constexpr mode_t kFileMode = 0660;  // less the umask
+/// Folders that are open at once while they are synced.
+constexpr std::size_t kMaxFolders = 64;
 constexpr std::size_t kCopyStep = std::size_t{1} << 20;
 
 bool disk_is_full(int error) { return error == ENOSPC || error == EDQUOT; }
@@ -58,23 +63,13 @@ int copy_bytes(int from, int to) {
   }
 }
 
+bool has_failed(const Delivery* delivery) { return delivery->outcome != StoreOutcome::done; }
+
 }  // namespace
 
 struct MailStore::Mailbox {
-  explicit Mailbox(std::string name_of) : name(std::move(name_of)) {}
-
-  const std::string name;
   std::mutex preparing;  // held while its folders are made; guards prepared
   bool prepared = false;
-
-  // Group fsync of new/: whoever comes while one runs waits for the next, which serves all of them.
-  std::mutex mutex;  // guards all below
-  std::condition_variable synced;
-  bool syncing = false;
-  std::uint64_t asked = 0;     // rounds that were asked for
-  std::uint64_t finished = 0;  // rounds that are over
-  std::uint64_t failed = 0;    // the latest round that failed
-  int error = 0;               // of that round
 };
 
 Result<std::shared_ptr<MailStore>> MailStore::create(Options options, const Clock& clock) {
@@ -92,21 +87,27 @@ MailStore::MailStore(Options options, const Clock& clock)
       names_(clock, options_.hostname),
       housekeeper_(std::make_unique<Housekeeper>(options_.root, options_.listener,
                                                  options_.retention, names_, clock)),
+      disk_(clock),
       threads_("netd-mail", kThreads, kThreads + 1) {
   if (options_.quota != 0) quota_ = std::make_unique<QuotaBook>(options_.root, options_.quota);
 }
 
 MailStore::~MailStore() = default;
 
-void MailStore::submit(std::unique_ptr<Delivery> delivery) {
+void MailStore::submit(std::span<std::unique_ptr<Delivery>> deliveries) {
   {
     const std::lock_guard lock(queue_mutex_);
-    queue_.push_back(std::move(delivery));
+    for (std::unique_ptr<Delivery>& delivery : deliveries) queue_.push_back(std::move(delivery));
     // One thread is woken at a time, and wakes the next itself: by then the queue has grown.
     if (waking_ || busy_ == kThreads) return;
     ++busy_;
     waking_ = true;
   }
+  wake_one();
+}
+
+/// busy_ and waking_ count the thread already.
+void MailStore::wake_one() {
   if (threads_.submit([this] { work(); })) return;
   // No thread could be started. Those that run take it; without any, this one has to.
   {
@@ -121,6 +122,7 @@ void MailStore::submit(std::unique_ptr<Delivery> delivery) {
 
 void MailStore::work() {
   Batch batch;
+  bool to_commit = false;
   bool first = true;
   while (true) {
     bool wake_next = false;
@@ -128,106 +130,165 @@ void MailStore::work() {
       const std::lock_guard lock(queue_mutex_);
       if (first) waking_ = false;
       first = false;
-      const std::size_t count = std::min(queue_.size(), kMaxBatch);
-      if (count == 0) {
+      if (to_commit) --committing_;
+      to_commit = false;
+      if (!take_work(batch, to_commit)) {
         --busy_;
         return;
       }
-      for (std::size_t i = 0; i < count; ++i) {
-        batch.push_back(std::move(queue_.front()));
-        queue_.pop_front();
-      }
-      if (!queue_.empty() && !waking_ && busy_ < kThreads) {
-        wake_next = waking_ = true;
+      wake_next = !queue_.empty() && !waking_ && busy_ < kThreads;
+      if (wake_next) {
+        waking_ = true;
         ++busy_;
       }
     }
-    if (wake_next && !threads_.submit([this] { work(); })) {
-      const std::lock_guard lock(queue_mutex_);
-      waking_ = false;
-      --busy_;
+    if (wake_next) wake_one();
+    if (to_commit) {
+      commit(batch);
+      bring_back(batch);
+    } else {
+      write(batch);
     }
-    run_batch(batch);
     batch.clear();
   }
 }
 
-void MailStore::run_batch(Batch& batch) {
-  std::vector<Delivery*> ready;
-  for (std::unique_ptr<Delivery>& delivery : batch) {
-    run_step(*delivery);
-    if (!delivery->give_up && delivery->last && delivery->outcome == StoreOutcome::done) {
-      ready.push_back(delivery.get());
-    } else if (delivery->give_up) {
-      delivery.reset();
-    } else {
-      // Chunks do not wait for the commit of others.
-      const std::shared_ptr<Outbox> outbox = delivery->reply_to;
-      outbox->put(std::move(delivery));
-    }
+/// Writing comes first: it makes the group larger.
+bool MailStore::take_work(Batch& batch, bool& to_commit) {
+  if (!queue_.empty() && written_.size() < kMaxBatch) {
+    const std::size_t count = std::min(queue_.size(), kMaxBatch - written_.size());
+    const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
+    std::move(queue_.begin(), end, std::back_inserter(batch));
+    queue_.erase(queue_.begin(), end);
+    return true;
   }
-  if (ready.empty()) return;
-  commit(ready);
-  for (std::unique_ptr<Delivery>& delivery : batch) {
-    if (!delivery) continue;
-    const std::shared_ptr<Outbox> outbox = delivery->reply_to;
-    outbox->put(std::move(delivery));
-  }
+  // Whoever commits comes back for what is written meanwhile.
+  if (written_.empty() || committing_ == kMaxCommits) return false;
+  ++committing_;
+  to_commit = true;
+  batch.swap(written_);
+  return true;
 }
 
-void MailStore::run_step(Delivery& delivery) {
+/// Chunks do not wait for the commit of others.
+void MailStore::write(Batch& batch) {
+  const auto complete = std::ranges::stable_partition(
+      batch, [this](const std::unique_ptr<Delivery>& delivery) { return !run_step(*delivery); });
+  {
+    const std::lock_guard lock(queue_mutex_);
+    std::ranges::move(complete, std::back_inserter(written_));
+  }
+  batch.erase(complete.begin(), batch.end());
+  bring_back(batch);
+}
+
+/// Whether the delivery is complete now, and to be committed.
+bool MailStore::run_step(Delivery& delivery) {
   if (delivery.give_up) {
     remove_traces(delivery);
-    return;
+    return false;
   }
   if (const int error = write_chunk(delivery); error != 0) {
     roll_back(delivery, error, "write");
+    return false;
+  }
+  return delivery.last;
+}
+
+void MailStore::bring_back(Batch& batch) {
+  std::erase_if(batch, [](const std::unique_ptr<Delivery>& delivery) { return delivery->give_up; });
+  for (std::unique_ptr<Delivery>& delivery : batch) {
+    if (!delivery) continue;
+    const std::shared_ptr<Courier> courier = delivery->courier;
+    courier->bring_back(std::span(&delivery, batch.data() + batch.size()));
   }
 }
 
-/// All of `deliveries` are written. Order is what makes it safe: the text is on disk before a name
-/// in new/ says that it is there, and the name is on disk before anybody is told.
-void MailStore::commit(std::vector<Delivery*>& deliveries) {
-  if (options_.sync) {
-    if (deliveries.size() > 1) {
-      // Only starts the writing; what fails shows in fsync.
-      for (Delivery* delivery : deliveries) {
-        (void)::sync_file_range(delivery->file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
-      }
-    }
-    for (Delivery* delivery : deliveries) {
-      if (::fsync(delivery->file.get()) != 0) roll_back(*delivery, errno, "fsync");
-    }
-  }
-  std::erase_if(deliveries, [](Delivery* d) { return d->outcome != StoreOutcome::done; });
-  for (Delivery* delivery : deliveries) {
-    delivery->file.reset();
-    if (!has_room(*delivery)) {
-      remove_traces(*delivery);
-      delivery->outcome = StoreOutcome::mailbox_full;
-    } else if (const int error = place(*delivery); error != 0)
-      roll_back(*delivery, error, "link");
-  }
-  std::erase_if(deliveries, [](Delivery* d) { return d->outcome != StoreOutcome::done; });
-  if (options_.sync) {
-    std::unordered_map<std::string_view, int> results;
-    for (Delivery* delivery : deliveries) {
-      for (const std::string& name : delivery->mailboxes) {
-        auto [result, is_new] = results.try_emplace(name, 0);
-        if (is_new) result->second = sync_mailbox(*mailbox(name));
-        if (result->second == 0) continue;
-        roll_back(*delivery, result->second, "fsync of new/");
-        break;
-      }
-    }
-    std::erase_if(deliveries, [](Delivery* d) { return d->outcome != StoreOutcome::done; });
-  }
+/// Order is what makes it safe: the text is on disk before a name in new/ says that it is there,
+/// and the name is on disk before anybody is told.
+void MailStore::commit(Batch& batch) {
+  std::vector<Delivery*> deliveries;
+  deliveries.reserve(batch.size());
+  for (const std::unique_ptr<Delivery>& delivery : batch) deliveries.push_back(delivery.get());
+  if (options_.sync) sync_files(deliveries);
+  place_all(deliveries);
+  if (options_.sync) sync_folders(deliveries);
   if (deliveries.empty()) return;
   note_success();
   if (!quota_) return;
   for (const Delivery* delivery : deliveries) {
     for (const std::string& name : delivery->mailboxes) quota_->add(name, delivery->size);
   }
+}
+
+void MailStore::sync_files(std::vector<Delivery*>& deliveries) {
+  std::vector<int> files;
+  files.reserve(deliveries.size());
+  for (const Delivery* delivery : deliveries) files.push_back(delivery->file.get());
+  std::vector<int> errors(files.size());
+  disk_.sync(files, errors);
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    if (errors[i] != 0) roll_back(*deliveries[i], errors[i], "fsync");
+  }
+  std::erase_if(deliveries, has_failed);
+}
+
+void MailStore::place_all(std::vector<Delivery*>& deliveries) {
+  for (Delivery* delivery : deliveries) {
+    delivery->file.reset();
+    if (!has_room(*delivery)) {
+      remove_traces(*delivery);
+      delivery->outcome = StoreOutcome::mailbox_full;
+    } else if (const int error = place(*delivery); error != 0) {
+      roll_back(*delivery, error, "link");
+    }
+  }
+  std::erase_if(deliveries, has_failed);
+}
+
+/// Each folder once, whatever the number of messages that were given a name in it.
+void MailStore::sync_folders(std::vector<Delivery*>& deliveries) {
+  std::vector<std::string_view> names;
+  for (const Delivery* delivery : deliveries) {
+    names.insert(names.end(), delivery->mailboxes.begin(), delivery->mailboxes.end());
+  }
+  std::ranges::sort(names);
+  names.erase(std::ranges::unique(names).begin(), names.end());
+  std::vector<int> errors(names.size());
+  for (std::size_t at = 0; at < names.size(); at += kMaxFolders) {
+    const std::size_t count = std::min(names.size() - at, kMaxFolders);
+    sync_folders(std::span(names).subspan(at, count), std::span(errors).subspan(at, count));
+  }
+  for (Delivery* delivery : deliveries) {
+    for (const std::string& name : delivery->mailboxes) {
+      const auto at = std::ranges::lower_bound(names, std::string_view(name)) - names.begin();
+      const int error = errors[static_cast<std::size_t>(at)];
+      if (error == 0) continue;
+      roll_back(*delivery, error, "fsync of new/");
+      break;
+    }
+  }
+  std::erase_if(deliveries, has_failed);
+}
+
+void MailStore::sync_folders(std::span<const std::string_view> mailboxes, std::span<int> errors) {
+  std::vector<UniqueFd> folders;
+  std::vector<int> opened;
+  std::vector<std::size_t> places;  // of those in `errors`
+  for (std::size_t i = 0; i < mailboxes.size(); ++i) {
+    UniqueFd folder(
+        ::open(path(mailboxes[i], "/new", "").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder) {
+      errors[i] = errno;
+      continue;
+    }
+    opened.push_back(folder.get());
+    folders.push_back(std::move(folder));
+    places.push_back(i);
+  }
+  std::vector<int> results(opened.size());
+  disk_.sync(opened, results);
+  for (std::size_t i = 0; i < opened.size(); ++i) errors[places[i]] = results[i];
 }
 
 bool MailStore::has_room(const Delivery& delivery) {
@@ -348,7 +409,7 @@ std::shared_ptr<MailStore::Mailbox> MailStore::mailbox(const std::string& name) 
   if (mailboxes_.size() >= kMaxMailboxes) {
     std::erase_if(mailboxes_, [](const auto& entry) { return entry.second.use_count() == 1; });
   }
-  auto made = std::make_shared<Mailbox>(name);
+  auto made = std::make_shared<Mailbox>();
   mailboxes_.emplace(name, made);
   return made;
 }
@@ -367,31 +428,6 @@ int MailStore::prepare(const std::string& mailbox_name, bool again) {
   if (!made) return made.error().code();
   box->prepared = true;
   return 0;
-}
-
-/// Returns when an fsync of new/ that began after this call is over.
-int MailStore::sync_mailbox(Mailbox& box) {
-  std::unique_lock lock(box.mutex);
-  // A round that runs now may have begun before the caller's rename: the next one counts.
-  const std::uint64_t mine = box.finished + (box.syncing ? 2 : 1);
-  while (box.finished < mine) {
-    if (box.syncing) {
-      box.synced.wait(lock);
-      continue;
-    }
-    box.syncing = true;
-    lock.unlock();
-    const int error = sync_folder(path(box.name, "/new", ""));
-    lock.lock();
-    box.syncing = false;
-    ++box.finished;
-    if (error != 0) {
-      box.failed = box.finished;
-      box.error = error;
-    }
-    box.synced.notify_all();
-  }
-  return box.failed >= mine ? box.error : 0;
 }
 
 std::string MailStore::path(std::string_view mailbox, std::string_view folder,

@@ -1,18 +1,18 @@
 // Puts messages into Maildir folders, on threads of its own.
 //
-// Durable and fast at once: a storage thread takes all messages that wait (group commit), starts
-// the writing of all of them before it waits for the first, and one fsync of a folder serves every
-// message that was renamed into it before, of whatever thread.
+// Durable and fast at once (group commit): threads write messages into tmp/ as they come; one or
+// two of them at a time take all that are written, bring them to disk together, give them their
+// names together, and sync each folder once. The slower the disk, the larger the groups.
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -22,6 +22,7 @@
 #include "daemon/base/error.h"
 #include "daemon/base/thread_pool.h"
 #include "daemon/protocols/smtp/delivery.h"
+#include "daemon/protocols/smtp/disk_sync.h"
 #include "daemon/protocols/smtp/housekeeper.h"
 #include "daemon/protocols/smtp/maildir.h"
 #include "daemon/protocols/smtp/quota.h"
@@ -49,11 +50,13 @@ class MailStore {
   MailStore(const MailStore&) = delete;
   MailStore& operator=(const MailStore&) = delete;
 
-  /// Takes the next step of a delivery: writes its chunk, and after the last one puts the message
-  /// into all its mailboxes, or into none. The delivery comes back through its outbox (not one that
-  /// is given up). Never blocks; any thread. Each session has one delivery here at most, which is
-  /// what bounds the queue.
-  void submit(std::unique_ptr<Delivery> delivery);
+  using Batch = std::vector<std::unique_ptr<Delivery>>;
+
+  /// Takes the next step of each delivery: writes its chunk, and after the last one puts the
+  /// message into all its mailboxes, or into none. The delivery comes back through its courier (not
+  /// one that is given up). Never blocks; any thread. Each session has one delivery here at most,
+  /// which is what bounds the queue.
+  void submit(std::span<std::unique_ptr<Delivery>> deliveries);
 
   [[nodiscard]] UniqueNames::Name next_name() { return names_.next(); }
   [[nodiscard]] const Options& options() const { return options_; }
@@ -67,14 +70,21 @@ class MailStore {
   /// What is known of one mailbox. Kept by the table and by the threads that work on it, which is
   /// why it is shared: the table forgets mailboxes when it has too many.
   struct Mailbox;
-  using Batch = std::vector<std::unique_ptr<Delivery>>;
 
   MailStore(Options options, const Clock& clock);
 
+  void wake_one();
   void work();
-  void run_batch(Batch& batch);
-  void run_step(Delivery& delivery);
-  void commit(std::vector<Delivery*>& deliveries);
+  /// The next of what waits, moved to `batch`; false when there is nothing for this thread.
+  bool take_work(Batch& batch, bool& to_commit);
+  void write(Batch& batch);
+  bool run_step(Delivery& delivery);
+  void commit(Batch& batch);
+  void sync_files(std::vector<Delivery*>& deliveries);
+  void place_all(std::vector<Delivery*>& deliveries);
+  void sync_folders(std::vector<Delivery*>& deliveries);
+  void sync_folders(std::span<const std::string_view> mailboxes, std::span<int> errors);
+  static void bring_back(Batch& batch);
   int write_chunk(Delivery& delivery);
   int open_file(Delivery& delivery);
   [[nodiscard]] bool has_room(const Delivery& delivery);
@@ -87,7 +97,6 @@ class MailStore {
 
   std::shared_ptr<Mailbox> mailbox(const std::string& name);
   int prepare(const std::string& mailbox_name, bool again);
-  int sync_mailbox(Mailbox& mailbox);
   [[nodiscard]] std::string path(std::string_view mailbox, std::string_view folder,
                                  std::string_view file) const;
 
@@ -109,11 +118,15 @@ class MailStore {
   int trouble_code_ = 0;
   std::atomic<bool> in_trouble_{false};
 
-  std::mutex queue_mutex_;  // guards queue_, busy_ and waking_
+  DiskSync disk_;
+
+  std::mutex queue_mutex_;  // guards all below
   std::deque<std::unique_ptr<Delivery>> queue_;
-  std::size_t busy_ = 0;  // threads that were asked for and have not gone idle again
-  bool waking_ = false;   // one of them has not taken its first batch yet
-  ThreadPool threads_;    // depends on: everything above
+  Batch written_;               // complete in tmp/, and not yet taken to be committed
+  std::size_t committing_ = 0;  // threads that commit
+  std::size_t busy_ = 0;        // threads that were asked for and have not gone idle again
+  bool waking_ = false;         // one of them has not taken its first batch yet
+  ThreadPool threads_;          // depends on: everything above
 };
 
 }  // namespace netd::smtp

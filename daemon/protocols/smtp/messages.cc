@@ -9,14 +9,13 @@ namespace netd::smtp {
 
 void SmtpSession::open_message(Framing framing) {
   const SmtpSettings& settings = protocol_.settings();
-  MailStore& store = *protocol_.service().store();
-  UniqueNames::Name name = store.next_name();
+  UniqueNames::Name name = protocol_.service().store()->next_name();
   Transaction& transaction = *transaction_;
   const IncomingMessage::Limits limits{settings.max_message_size, settings.max_line_length,
                                        settings.normalise_bare_newline};
   DeliveryClient& client = *this;
   transaction.message =
-      std::make_unique<IncomingMessage>(framing, limits, store, protocol_.outbox(), client,
+      std::make_unique<IncomingMessage>(framing, limits, protocol_.courier(), client,
                                         std::move(transaction.mailboxes), std::move(name.file));
   transaction.id = std::move(name.id);
   transaction.text_began = connection().dispatcher().now();

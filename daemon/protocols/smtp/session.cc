@@ -22,7 +22,7 @@ SmtpProtocol::SmtpProtocol(IoContext& io, SmtpSettings settings,
                            std::shared_ptr<MailService> service)
     : settings_(std::move(settings)),
       service_(std::move(service)),
-      outbox_(std::make_shared<Outbox>(io.dispatcher, *service_->store())) {
+      courier_(std::make_shared<Courier>(io.dispatcher, *service_->store())) {
   greeting_ = "220 " + settings_.hostname + " ESMTP netd\r\n";
   extensions_ = "250-" + settings_.hostname +
                 "\r\n"
@@ -37,7 +37,7 @@ SmtpProtocol::SmtpProtocol(IoContext& io, SmtpSettings settings,
                 "250 HELP\r\n";
 }
 
-SmtpProtocol::~SmtpProtocol() { outbox_->close(); }
+SmtpProtocol::~SmtpProtocol() { courier_->close(); }
 
 std::unique_ptr<Session> SmtpProtocol::open(Connection& connection) {
   return std::make_unique<SmtpSession>(connection, *this);

@@ -13,6 +13,7 @@
 #include "daemon/net/session.h"
 #include "daemon/protocols/smtp/address.h"
 #include "daemon/protocols/smtp/command.h"
+#include "daemon/protocols/smtp/courier.h"
 #include "daemon/protocols/smtp/delivery.h"
 #include "daemon/protocols/smtp/incoming_message.h"
 #include "daemon/protocols/smtp/mail_service.h"
@@ -31,7 +32,7 @@ class SmtpProtocol final : public StreamProtocol {
 
   [[nodiscard]] const SmtpSettings& settings() const { return settings_; }
   [[nodiscard]] const MailService& service() const { return *service_; }
-  [[nodiscard]] const std::shared_ptr<Outbox>& outbox() const { return outbox_; }
+  [[nodiscard]] const std::shared_ptr<Courier>& courier() const { return courier_; }
   /// "220 ...", and what EHLO and HELP are answered; the same for everybody.
   [[nodiscard]] std::string_view greeting() const { return greeting_; }
   [[nodiscard]] std::string_view extensions() const { return extensions_; }
@@ -39,7 +40,7 @@ class SmtpProtocol final : public StreamProtocol {
  private:
   const SmtpSettings settings_;
   const std::shared_ptr<MailService> service_;  // shared by the workers
-  const std::shared_ptr<Outbox> outbox_;        // shared with the deliveries under way
+  const std::shared_ptr<Courier> courier_;      // shared with the deliveries under way
   std::string greeting_;
   std::string extensions_;
 };

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "daemon/base/message_ids.h"
+#include "daemon/protocols/smtp/courier.h"
 #include "tests/support/log_capture.h"
 #include "tests/support/temp_dir.h"
 
@@ -29,23 +30,23 @@ class MailStoreTest : public testing::Test, public DeliveryClient {
  public:
   MailStoreTest() { open(true); }
   ~MailStoreTest() override {
-    if (outbox_) outbox_->close();
+    if (courier_) courier_->close();
   }
 
  protected:
   void open(bool sync) {
-    if (outbox_) outbox_->close();
+    if (courier_) courier_->close();
     auto store = MailStore::create(
         {.root = root(), .hostname = "mx", .listener = "mail", .sync = sync}, clock_);
     ASSERT_TRUE(store) << store.error().what();
     store_ = std::move(*store);
-    outbox_ = std::make_shared<Outbox>(*dispatcher_, *store_);
+    courier_ = std::make_shared<Courier>(*dispatcher_, *store_);
   }
   /// Waits for everything that was submitted.
   void close() {
-    outbox_->close();
+    courier_->close();
     store_.reset();
-    outbox_.reset();
+    courier_.reset();
   }
 
   void on_delivery_returned(std::unique_ptr<Delivery> delivery) override {
@@ -59,7 +60,6 @@ class MailStoreTest : public testing::Test, public DeliveryClient {
     made->chunk = std::move(text);
     made->last = true;
     made->client = this;
-    made->reply_to = outbox_;
     return made;
   }
 
@@ -73,7 +73,7 @@ class MailStoreTest : public testing::Test, public DeliveryClient {
   }
   StoreOutcome store(std::unique_ptr<Delivery> one) {
     returned_.clear();
-    store_->submit(std::move(one));
+    courier_->send(std::move(one));
     wait();
     return returned_.empty() ? StoreOutcome::failed : returned_.front()->outcome;
   }
@@ -101,7 +101,7 @@ class MailStoreTest : public testing::Test, public DeliveryClient {
   SystemClock clock_;
   std::unique_ptr<Dispatcher> dispatcher_ = std::move(*Dispatcher::create(clock_));
   std::shared_ptr<MailStore> store_;
-  std::shared_ptr<Outbox> outbox_;
+  std::shared_ptr<Courier> courier_;
   std::vector<std::unique_ptr<Delivery>> returned_;
 };
 
@@ -146,7 +146,7 @@ TEST_F(MailStoreTest, LinksOneFileIntoManyMailboxes) {
 TEST_F(MailStoreTest, ServesManyAtOnce) {
   constexpr std::size_t kMessages = 300;
   for (std::size_t i = 0; i < kMessages; ++i) {
-    store_->submit(delivery({"x/user" + std::to_string(i % 3)}, std::to_string(i)));
+    courier_->send(delivery({"x/user" + std::to_string(i % 3)}, std::to_string(i)));
   }
   wait(kMessages);
   std::vector<std::string> texts;
@@ -156,6 +156,30 @@ TEST_F(MailStoreTest, ServesManyAtOnce) {
   EXPECT_THAT(texts, SizeIs(kMessages));
   std::ranges::sort(texts);
   EXPECT_EQ(std::ranges::adjacent_find(texts), texts.end());
+}
+
+TEST_F(MailStoreTest, OneThatFailsDoesNotHurtItsGroup) {
+  ASSERT_EQ(store(delivery({"x/bad"}, "1")), StoreOutcome::done);
+  fs::remove_all(fs::path(root()) / "x/bad/new");
+  dir_.write("mail/x/bad/new", "in the way");
+  returned_.clear();
+  for (int i = 0; i < 10; ++i) {
+    courier_->send(delivery({i % 2 == 0 ? "x/bad" : "x/good"}, std::to_string(i)));
+  }
+  wait(10);
+  for (const auto& one : returned_) {
+    const bool is_good = one->mailboxes.front() == "x/good";
+    EXPECT_EQ(one->outcome, is_good ? StoreOutcome::done : StoreOutcome::failed);
+  }
+  EXPECT_THAT(files("x/good/new"), SizeIs(5));
+  EXPECT_THAT(files("x/bad/tmp"), SizeIs(0));
+}
+
+TEST_F(MailStoreTest, StoresForMoreMailboxesThanFoldersAreOpenAtOnce) {
+  std::vector<std::string> mailboxes;
+  for (int i = 0; i < 80; ++i) mailboxes.push_back("x/user" + std::to_string(i));
+  EXPECT_EQ(store(delivery(mailboxes, "text")), StoreOutcome::done);
+  for (const std::string& mailbox : mailboxes) EXPECT_EQ(only(mailbox + "/new"), "text");
 }
 
 TEST_F(MailStoreTest, WithoutSyncStoresTheSame) {
@@ -182,7 +206,7 @@ TEST_F(MailStoreTest, GivesUpWithoutATrace) {
   ASSERT_THAT(files("x/bob/tmp"), SizeIs(1));
   one = std::move(returned_.front());
   one->give_up = true;
-  store_->submit(std::move(one));
+  courier_->send(std::move(one));
   close();
   EXPECT_THAT(files("x/bob/tmp"), SizeIs(0));
   EXPECT_THAT(files("x/bob/new"), SizeIs(0));
@@ -192,7 +216,7 @@ TEST_F(MailStoreTest, CleansUpAfterAClientThatIsGone) {
   auto one = delivery({"x/bob"}, "first part");
   one->last = false;
   Delivery* const away = one.get();
-  store_->submit(std::move(one));
+  courier_->send(std::move(one));
   away->client = nullptr;
   dispatcher_->turn(true);
   close();
@@ -203,7 +227,7 @@ TEST_F(MailStoreTest, CleansUpAfterAClientThatIsGone) {
 TEST_F(MailStoreTest, CleansUpAfterAWorkerThatIsGone) {
   auto one = delivery({"x/bob"}, "first part");
   one->last = false;
-  store_->submit(std::move(one));
+  courier_->send(std::move(one));
   close();
   dispatcher_.reset();
   EXPECT_THAT(files("x/bob/tmp"), SizeIs(0));
