@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "daemon/base/unique_fd.h"
+#include "daemon/tasks/task_row.h"
 
 namespace netd::tasks {
 
@@ -58,32 +59,6 @@ constexpr int kUnusedPages = 256;  // too few to give back
 constexpr int kSmallest = 4096;    // bytes: one page
 constexpr int kSweep = 1000;
 constexpr int kBusyTimeoutMs = 500;  // a netd that is just ending may still have the store
-
-/// FNV-1a: any one changed byte changes the sum, which is what damage on a disk looks like.
-class Checksum {
- public:
-  Checksum& add(std::string_view bytes) {
-    for (const char byte : bytes) mix(static_cast<unsigned char>(byte));
-    mix(0xff);  // a boundary: no text has this byte
-    return *this;
-  }
-  Checksum& add(std::int64_t number) {
-    for (int shift = 0; shift < 64; shift += 8) {
-      mix(static_cast<unsigned char>(static_cast<std::uint64_t>(number) >> shift));
-    }
-    return *this;
-  }
-  [[nodiscard]] std::int64_t value() const { return static_cast<std::int64_t>(sum_); }
-
- private:
-  void mix(unsigned char byte) { sum_ = (sum_ ^ byte) * 0x100000001b3ULL; }
-  std::uint64_t sum_ = 0xcbf29ce484222325ULL;
-};
-
-std::int64_t checksum(std::string_view id, std::string_view queue, std::string_view data,
-                      std::int64_t created) {
-  return Checksum().add(id).add(queue).add(data).add(created).value();
-}
 
 Result<void> sync_folder(const std::string& folder) {
   const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -318,26 +293,13 @@ Result<void> SqliteStore::load(const Visitor& visitor) {
   while (paused.step() == SQLITE_ROW) visitor.paused_queue(paused.text(0));
 
   Statement all;
-  if (all.prepare(db_.get(),
-                  "SELECT seq, sum, id, queue, priority, attempt, max_attempts, dead, created, "
-                  "ready_at, expires, data FROM task ORDER BY seq") != SQLITE_OK) {
+  if (all.prepare(db_.get(), std::string(kSelectTasks) + " ORDER BY seq") != SQLITE_OK) {
     return std::unexpected(error("read"));
   }
   int code = all.step();
   for (; code == SQLITE_ROW; code = all.step()) {
-    Record record;
-    record.seq = static_cast<std::uint64_t>(all.integer(0));
-    record.id = all.text(2);
-    record.queue = all.text(3);
-    record.priority = static_cast<std::int32_t>(all.integer(4));
-    record.attempt = static_cast<std::uint32_t>(all.integer(5));
-    record.max_attempts = static_cast<std::uint32_t>(all.integer(6));
-    record.dead = all.integer(7) != 0;
-    record.created = all.integer(8);
-    record.ready_at = all.integer(9);
-    record.expires = all.integer(10);
-    record.data = all.text(11);
-    if (all.integer(1) != checksum(record.id, record.queue, record.data, record.created)) {
+    const auto [record, whole] = read_task_row(all);
+    if (!whole) {
       return fail("tasks store " + file_ + ": damaged: task number " + std::to_string(record.seq) +
                   " is not what was written");
     }

@@ -7,9 +7,11 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "daemon/tasks/store_examiner.h"
 #include "tests/support/temp_dir.h"
 
 namespace netd::tasks {
@@ -255,6 +257,55 @@ TEST_F(DamagedStoreTest, MissingDatabaseBesideItsLog) {
   std::ofstream(file() + "-wal") << "x";
   EXPECT_THAT(open_error(), HasSubstr("damaged"));
   EXPECT_FALSE(std::filesystem::exists(file()));
+}
+
+// Examination.
+
+TEST_F(DamagedStoreTest, ExaminationFindsAWholeStoreGood) {
+  int seen = 0;
+  const auto report = examine_store(folder(), [&](const Record&) { ++seen; });
+  ASSERT_TRUE(report.has_value()) << report.error().what();
+  EXPECT_TRUE(report->good());
+  EXPECT_EQ(report->whole, 500U);
+  EXPECT_EQ(seen, 500);
+}
+
+TEST_F(DamagedStoreTest, ExaminationReadsAroundOneDamagedTask) {
+  std::string bytes = contents();
+  bytes[bytes.find(std::string(100, 'd'), bytes.size() / 2) + 50] = 'e';
+  write(bytes);
+  const auto report = examine_store(folder(), [](const Record&) {});
+  ASSERT_TRUE(report.has_value()) << report.error().what();
+  EXPECT_EQ(report->whole, 499U);
+  EXPECT_EQ(report->damaged, 1U);
+  EXPECT_TRUE(contents() == bytes);
+}
+
+TEST_F(DamagedStoreTest, ExaminationReadsBothSidesOfADamagedPage) {
+  std::string bytes = contents();
+  bytes.replace(bytes.size() / 2 / 4096 * 4096, 4096, 4096, '\xff');
+  write(bytes);
+  std::set<std::uint64_t> read;
+  const auto report = examine_store(folder(), [&](const Record& task) { read.insert(task.seq); });
+  ASSERT_TRUE(report.has_value()) << report.error().what();
+  EXPECT_FALSE(report->good());
+  EXPECT_GT(read.size(), 400U) << "a page has room for some thirty tasks";
+  EXPECT_EQ(read.size(), report->whole) << "none twice";
+  EXPECT_TRUE(read.contains(1) && read.contains(500));
+  EXPECT_TRUE(contents() == bytes);
+}
+
+TEST_F(DamagedStoreTest, ExaminationOfWhatIsNoStoreFails) {
+  write(std::string(100'000, 'x'));
+  EXPECT_FALSE(examine_store(folder(), [](const Record&) {}).has_value());
+  EXPECT_FALSE(examine_store(dir_ / "nowhere", [](const Record&) {}).has_value());
+}
+
+TEST(StoreExportTest, LineIsWhatProduceTakes) {
+  const Record task = record(1, "{\"a\":1}");
+  EXPECT_EQ(export_line(task, task.created),
+            R"({"id":"id","data":{"a":1},"queue":"default","priority":-5,"max_attempts":7,)"
+            R"("delay":10.000,"ttl":20.000})");
 }
 
 TEST_F(SqliteStoreTest, TornLogLosesNothingThatWasWhole) {

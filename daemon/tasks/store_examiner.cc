@@ -1,0 +1,130 @@
+#include "daemon/tasks/store_examiner.h"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/base/text.h"
+#include "daemon/tasks/sqlite.h"
+#include "daemon/tasks/task_row.h"
+
+namespace netd::tasks {
+
+namespace {
+
+class Examiner {
+ public:
+  explicit Examiner(const std::function<void(const Record&)>& visit) : visit_(visit) {}
+
+  Result<StoreReport> run(const std::string& file);
+
+ private:
+  Result<void> open(const std::string& file);
+  void check_structure();
+  /// False when the rows end at a place that cannot be read.
+  bool read(const char* sql, std::int64_t bound);
+  void look_at(Statement& row);
+  void problem(std::string what);
+
+  const std::function<void(const Record&)>& visit_;
+  SqlitePtr db_;
+  StoreReport report_;
+  std::int64_t last_ = 0;  // the highest seq read from the front
+};
+
+Result<void> Examiner::open(const std::string& file) {
+  sqlite3* db = nullptr;
+  const int code = ::sqlite3_open_v2(file.c_str(), &db, SQLITE_OPEN_READWRITE, nullptr);
+  db_.reset(db);
+  if (code != SQLITE_OK) return fail("open " + file + ": " + ::sqlite3_errmsg(db));
+  // What the log holds is read with the rest; nothing is moved from it to the database.
+  ::sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  for (const char* sql : {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA query_only=ON",
+                          "PRAGMA trusted_schema=OFF", "SELECT count(*) FROM sqlite_schema"}) {
+    const int done = ::sqlite3_exec(db, sql, nullptr, nullptr, nullptr);
+    if (done == SQLITE_BUSY) return fail(file + ": in use: stop netd first");
+    if (done != SQLITE_OK) return fail(file + ": cannot be read: " + ::sqlite3_errmsg(db));
+  }
+  return {};
+}
+
+void Examiner::problem(std::string what) {
+  if (report_.problems.size() < StoreReport::kMaxProblems) {
+    report_.problems.push_back(std::move(what));
+  }
+}
+
+void Examiner::check_structure() {
+  Statement check;
+  if (check.prepare(db_.get(), "PRAGMA integrity_check(100)") != SQLITE_OK) {
+    return problem(::sqlite3_errmsg(db_.get()));
+  }
+  int code = check.step();
+  for (; code == SQLITE_ROW; code = check.step()) {
+    if (check.text(0) != "ok") problem(std::string(check.text(0)));
+  }
+  if (code != SQLITE_DONE) problem(::sqlite3_errmsg(db_.get()));
+}
+
+void Examiner::look_at(Statement& row) {
+  const TaskRow task = read_task_row(row);
+  if (!task.whole) {
+    ++report_.damaged;
+    return problem("task number " + std::to_string(task.record.seq) + " (id " +
+                   printable(task.record.id) + ") is not what was written");
+  }
+  ++report_.whole;
+  visit_(task.record);
+}
+
+bool Examiner::read(const char* sql, std::int64_t bound) {
+  Statement rows;
+  if (rows.prepare(db_.get(), sql) != SQLITE_OK) return false;
+  rows.bind(1, bound);
+  int code = rows.step();
+  for (; code == SQLITE_ROW; code = rows.step()) {
+    last_ = std::max(last_, rows.integer(0));
+    look_at(rows);
+  }
+  return code == SQLITE_DONE;
+}
+
+Result<StoreReport> Examiner::run(const std::string& file) {
+  if (auto opened = open(file); !opened) return std::unexpected(opened.error());
+  check_structure();
+  static const std::string forwards = std::string(kSelectTasks) + " WHERE seq>?1 ORDER BY seq";
+  static const std::string backwards =
+      std::string(kSelectTasks) + " WHERE seq>?1 ORDER BY seq DESC";
+  if (!read(forwards.c_str(), 0)) {
+    problem("the tasks after number " + std::to_string(last_) + ": " + ::sqlite3_errmsg(db_.get()));
+    // What lies behind the damage is reached from the other end.
+    (void)read(backwards.c_str(), last_);
+  }
+  return std::move(report_);
+}
+
+}  // namespace
+
+Result<StoreReport> examine_store(const std::string& folder,
+                                  const std::function<void(const Record&)>& visit) {
+  return Examiner(visit).run(folder + "/tasks.db");
+}
+
+std::string export_line(const Record& record, std::int64_t wall_ms) {
+  const auto seconds = [&](std::int64_t at) {
+    const std::int64_t left = std::max<std::int64_t>(at - wall_ms, 1);
+    const std::string ms = std::to_string(left % 1000);
+    return std::to_string(left / 1000) + "." + std::string(3 - ms.size(), '0') + ms;
+  };
+  std::string line = "{\"id\":";
+  line.append(record.id).append(",\"data\":").append(record.data);
+  line.append(",\"queue\":").append(json_quote(record.queue));
+  line.append(",\"priority\":").append(std::to_string(record.priority));
+  line.append(",\"max_attempts\":").append(std::to_string(record.max_attempts));
+  if (record.ready_at > wall_ms) line.append(",\"delay\":").append(seconds(record.ready_at));
+  if (record.expires != 0) line.append(",\"ttl\":").append(seconds(record.expires));
+  return line + "}";
+}
+
+}  // namespace netd::tasks
