@@ -28,5 +28,8 @@ struct CustomCommand {
 [[nodiscard]] std::function<int(const Context&)> define_events(CLI::App& command);
 [[nodiscard]] std::function<int(const Context&)> define_stats(CLI::App& command);
 [[nodiscard]] std::function<int(const Context&)> define_task_work(CLI::App& command);
+[[nodiscard]] std::function<int(const Context&)> define_task_check(CLI::App& command);
+[[nodiscard]] std::function<int(const Context&)> define_task_export(CLI::App& command);
+[[nodiscard]] std::function<int(const Context&)> define_task_import(CLI::App& command);
 
 }  // namespace netd::ctl

@@ -14,6 +14,7 @@
 #include "daemon/config/loader.h"
 #include "daemon/event/signals.h"
 #include "daemon/server/server.h"
+#include "daemon/server/store_tool.h"
 #include "daemon/systemd/inherited_sockets.h"
 #include "daemon/systemd/service_manager.h"
 #include "version.h"
@@ -30,6 +31,8 @@ struct Arguments {
   std::string config_path = "/etc/netd/netd.conf";
   bool check = false;
   bool print_config = false;
+  bool check_tasks = false;
+  bool export_tasks = false;
 };
 
 void print(std::FILE* stream, const std::string& text) {
@@ -127,6 +130,8 @@ int run(const Arguments& arguments) {
     print(stdout, arguments.config_path + ": good\n");
   }
   if (arguments.check || arguments.print_config) return EXIT_SUCCESS;
+  if (arguments.check_tasks) return check_task_store((*settings)->tasks.path);
+  if (arguments.export_tasks) return export_task_store((*settings)->tasks.path);
   return serve(arguments, std::move(*settings));
 }
 
@@ -141,6 +146,10 @@ int main(int argc, char** argv) {
   app.add_flag("--check", arguments.check, "say what is wrong with the configuration, and end");
   app.add_flag("--print-config", arguments.print_config,
                "print the configuration with every default, and end");
+  app.add_flag("--check-tasks", arguments.check_tasks,
+               "say what is wrong with the task store, and end; netd must not run");
+  app.add_flag("--export-tasks", arguments.export_tasks,
+               "print every task that can be read, one JSON object a line, and end");
   app.set_version_flag("--version", std::string("netd ") + kVersion);
   app.footer("netd stays in the foreground; `netctl` steers it. See netd(8) and netd.conf(5).");
   try {
