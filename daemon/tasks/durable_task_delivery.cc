@@ -1,4 +1,4 @@
-// How tasks reach consumers, the disk, and the end of their time.
+// How tasks reach consumers, and the end of their time.
 #include <algorithm>
 #include <cassert>
 #include <cstring>
@@ -16,15 +16,12 @@ namespace netd::tasks {
 
 namespace {
 
-constexpr milliseconds kProbeInterval{1000};
 /// SyncMode::off: so many changes go to the disk before sync_interval is over.
 constexpr std::size_t kMaxBehind = 100'000;
 /// What one wake-up handles before the loop gets its turn.
 constexpr int kMaxDue = 1000;
 /// The wall clock may jump: what waits for a time of it is looked at this often.
 constexpr milliseconds kWallCheck{60'000};
-constexpr std::int64_t kSweepInterval = 60'000;  // ms
-constexpr std::size_t kLoggedData = 120;
 
 }  // namespace
 
@@ -47,18 +44,6 @@ Result<std::unique_ptr<TaskService>> TaskService::create(Dispatcher& dispatcher,
     return fail_system("start the thread of the task store", failed.code().value());
   }
   return std::unique_ptr<TaskService>(std::move(service));
-}
-
-void own_texts(StoreOp& op) {
-  Record& record = op.record;
-  const std::size_t size = record.id.size() + record.queue.size() + record.data.size();
-  op.owned = std::make_unique_for_overwrite<char[]>(size);
-  char* to = op.owned.get();
-  for (std::string_view* text : {&record.id, &record.queue, &record.data}) {
-    if (!text->empty()) std::memcpy(to, text->data(), text->size());
-    *text = {to, text->size()};
-    to += text->size();
-  }
 }
 
 // Handing out.
@@ -141,13 +126,13 @@ void DurableTaskService::hand_out_for_good(Slot slot, Consumer consumer, std::st
             return;
           }
           set_.set_on_disk(slot, false);
-          if (!present(consumer)) return put_back(slot, data);
+          // From here on memory may be the only place that has it.
+          set_.keep_data(slot, data);
+          if (!present(consumer)) return put_back(slot);
           set_.set_attempt(slot, set_.at(slot).attempt + 1);
-          // A copy only where this one may be the last.
-          Task task = snapshot(slot, set_.at(slot).data_in_memory ? std::move(data) : data);
-          if (!consumer.callback(std::move(task))) {
+          if (!consumer.callback(snapshot(slot, std::move(data)))) {
             set_.set_attempt(slot, set_.at(slot).attempt - 1);
-            return put_back(slot, data);
+            return put_back(slot);
           }
           ++counters_.taken;
           notify("taken", slot);
@@ -158,8 +143,7 @@ void DurableTaskService::hand_out_for_good(Slot slot, Consumer consumer, std::st
 }
 
 /// Nobody was there to take a task that has left the disk already.
-void DurableTaskService::put_back(Slot slot, std::string_view data) {
-  set_.keep_data(slot, data);
+void DurableTaskService::put_back(Slot slot) {
   mark_dirty(slot);
   const QueueIndex queue = set_.at(slot).queue;
   let_go(slot);
@@ -206,8 +190,8 @@ void DurableTaskService::bury(Slot slot) {
       .message_id(message_id::kTaskDead)
       .task(task.id())
       .queue(set_.queue_name(task.queue))
-      .send("task " + printable(task.id(), kLoggedData) + " of the queue \"" +
-            printable(set_.queue_name(task.queue), kLoggedData) + "\" is dead after " +
+      .send("task " + printable(task.id(), kLoggedName) + " of the queue \"" +
+            printable(set_.queue_name(task.queue), kLoggedName) + "\" is dead after " +
             std::to_string(task.attempt) + " attempts");
   answer_result(task.seq, task_fail(TaskErrorCode::dead, "the task has failed for good"));
 }
@@ -251,219 +235,6 @@ void DurableTaskService::call_waiting(Slot slot) {
   const auto waiting = std::move(found->second);
   held_waiters_.erase(found);
   for (const auto& again : waiting) again();
-}
-
-void DurableTaskService::fetch(Slot slot, std::function<void(TaskResult<std::string>)> then) {
-  set_.hold(slot);
-  StoreOp op{.kind = StoreOp::Kind::read};
-  op.record.seq = set_.at(slot).seq;
-  submit(std::move(op),
-         [this, slot, then = std::move(then)](const StoreError* error, StoreOp& read) {
-           if (error != nullptr) return then(std::unexpected(unavailable(*error)));
-           if (read.found) return then(std::move(read.text));
-           found_damage(slot);
-           then(task_fail(TaskErrorCode::unavailable,
-                          "the stored data of the task is damaged; it is dead now"));
-         });
-}
-
-/// The row of a held task is not what was written. It stays, for whoever repairs things.
-void DurableTaskService::found_damage(Slot slot) {
-  const Entry& task = set_.at(slot);
-  LogEntry(LogLevel::error, "store_damaged")
-      .message_id(message_id::kStoreDamaged)
-      .task(task.id())
-      .queue(set_.queue_name(task.queue))
-      .send("tasks store " + settings_.path + ": the data of task " +
-            printable(task.id(), kLoggedData) + " is damaged");
-  become(slot, {.state = TaskState::dead, .attempt = task.attempt});
-}
-
-// The disk.
-
-Record DurableTaskService::record_of(Slot slot) const {
-  const Entry& task = set_.at(slot);
-  Record record;
-  record.seq = task.seq;
-  record.id = task.id();
-  record.queue = set_.queue_name(task.queue);
-  record.data = task.data();
-  record.priority = task.priority;
-  record.attempt = task.attempt;
-  record.max_attempts = task.max_attempts;
-  record.dead = task.state == TaskState::dead;
-  record.created = task.created;
-  record.expires = task.expires;
-  if (task.state == TaskState::delayed) {
-    const auto left = std::chrono::duration_cast<milliseconds>(task.deadline - now());
-    record.ready_at = std::max<std::int64_t>(wall_ms() + left.count(), 1);
-  }
-  return record;
-}
-
-Record DurableTaskService::record_of(Slot slot, const Next& next) const {
-  Record record = record_of(slot);
-  record.attempt = next.attempt;
-  record.dead = next.state == TaskState::dead;
-  record.ready_at = next.state == TaskState::delayed ? wall_ms() + next.delay.count() : 0;
-  return record;
-}
-
-/// A change of a held task. `then` runs when it is durable or refused; with SyncMode::off at once.
-void DurableTaskService::write(StoreOp::Kind kind, Slot slot, const Record& record, Then then) {
-  if (write_behind_) {
-    if (kind == StoreOp::Kind::erase) {
-      if (set_.at(slot).on_disk) erased_.push_back(set_.at(slot).seq);
-    } else {
-      mark_dirty(slot);
-    }
-    if (then) then(nullptr);
-    schedule();
-    return;
-  }
-  StoreOp op{.kind = kind};
-  op.record = record;
-  if (!then) return submit(std::move(op), nullptr);
-  submit(std::move(op),
-         [this, kind, slot, then = std::move(then)](const StoreError* error, StoreOp&) {
-           if (error == nullptr && kind == StoreOp::Kind::put) set_.set_on_disk(slot, true);
-           then(error);
-         });
-}
-
-void DurableTaskService::submit(StoreOp op, Batch::Completion completion) {
-  if (op.kind != StoreOp::Kind::read && op.kind != StoreOp::Kind::read_result) {
-    batch_writes_ = true;
-  }
-  batch_.add(std::move(op), std::move(completion));
-  schedule();
-}
-
-/// The row is brought up to date with the next commit; nobody waits for it.
-void DurableTaskService::mark_dirty(Slot slot) {
-  if (set_.at(slot).dirty) return;
-  set_.set_dirty(slot, true);
-  dirty_.push_back({slot, set_.at(slot).seq});
-  schedule();
-}
-
-/// Adds what is dirty, ahead of the changes that somebody waits for: those are newer.
-void DurableTaskService::add_dirty(Batch& batch) {
-  for (const std::uint64_t seq : erased_) {
-    StoreOp op{.kind = StoreOp::Kind::erase};
-    op.record.seq = seq;
-    batch.ops.push_back(std::move(op));
-  }
-  std::erase_if(dirty_, [this](const Dirty& one) { return !set_.lives(one.slot, one.seq); });
-  for (Dirty& one : dirty_) {
-    one.fresh = !set_.at(one.slot).on_disk;
-    StoreOp op{.kind = one.fresh ? StoreOp::Kind::put : StoreOp::Kind::update};
-    op.record = record_of(one.slot);
-    // The task may change or go while the thread writes it.
-    if (one.fresh) {
-      own_texts(op);
-    } else {
-      op.record.id = op.record.queue = op.record.data = {};
-    }
-    batch.ops.push_back(std::move(op));
-    set_.set_dirty(one.slot, false);
-    set_.set_on_disk(one.slot, true);
-  }
-}
-
-/// Results that nobody fetched in time go, a bounded number at a time.
-void DurableTaskService::sweep_results(Batch& batch) {
-  const std::int64_t wall = wall_ms();
-  if (!available_ || wall < results_swept_ + kSweepInterval) return;
-  results_swept_ = wall;
-  StoreOp sweep{.kind = StoreOp::Kind::erase_results};
-  sweep.record.expires = wall;
-  batch_writes_ = true;
-  batch.add(std::move(sweep), [this](const StoreError* error, StoreOp& op) {
-    if (error != nullptr || !op.found) return;
-    results_swept_ = 0;
-    schedule();
-  });
-}
-
-void DurableTaskService::probe() {
-  probe_due_ = true;
-  flush();
-}
-
-void DurableTaskService::flush() {
-  Batch batch;
-  add_dirty(batch);
-  sweep_results(batch);
-  if (std::exchange(probe_due_, false)) batch.add({.kind = StoreOp::Kind::probe}, nullptr);
-  const std::size_t ahead = batch.ops.size();
-  if (ahead == 0 && batch_.ops.empty()) return;
-  const bool writes = batch_writes_ || ahead > 0;
-  std::ranges::move(batch_.ops, std::back_inserter(batch.ops));
-  for (Batch::Waiter& waiter : batch_.waiters) {
-    batch.waiters.push_back({waiter.op + ahead, std::move(waiter.completion)});
-  }
-  batch.outcome = [this, writes, dirty = std::exchange(dirty_, {}),
-                   erased = std::exchange(erased_, {})](const StoreError* error) {
-    error == nullptr ? settle(dirty) : restore_dirty(dirty, erased);
-    on_outcome(error, writes);
-  };
-  batch_ = {};
-  batch_writes_ = false;
-  behind_.cancel();
-  committer_->submit(std::move(batch));
-}
-
-void DurableTaskService::on_outcome(const StoreError* error, bool wrote) {
-  if (error != nullptr) {
-    probe_.arm(kProbeInterval);
-    if (!available_) return;
-    available_ = false;
-    const bool damaged = error->kind == StoreError::Kind::damaged;
-    LogEntry(LogLevel::error, damaged ? "store_damaged" : "store_unavailable")
-        .message_id(damaged ? message_id::kStoreDamaged : message_id::kStoreUnavailable)
-        .send("tasks store " + settings_.path + ": " + error->what +
-              "; tasks are refused until the disk takes them again");
-    return;
-  }
-  if (!wrote || available_) return;
-  available_ = true;
-  probe_.cancel();
-  LogEntry(LogLevel::info, "store_available")
-      .send("tasks store " + settings_.path + ": the disk takes tasks again");
-  // Consumers that were refused left their tasks to those who are still parked.
-  for (const QueueStats& queue : set_.queue_stats()) {
-    if (const QueueIndex index = set_.find_queue(queue.name); index != kNoQueue) serve(index);
-  }
-}
-
-void DurableTaskService::restore_dirty(const std::vector<Dirty>& dirty,
-                                       const std::vector<std::uint64_t>& erased) {
-  for (const std::uint64_t seq : erased) {
-    // What was put back meanwhile must not be erased behind its back.
-    if (set_.find_seq(seq) == kNoSlot) erased_.push_back(seq);
-  }
-  for (const Dirty& one : dirty) {
-    if (!set_.lives(one.slot, one.seq)) continue;  // its erasure is on its way
-    if (one.fresh) set_.set_on_disk(one.slot, false);
-    mark_dirty(one.slot);
-  }
-}
-
-void DurableTaskService::settle(const std::vector<Dirty>& dirty) {
-  for (const Dirty& one : dirty) {
-    if (set_.lives(one.slot, one.seq) && !set_.at(one.slot).dirty) drop_data_if_short(one.slot);
-  }
-}
-
-/// Leaves the data to the disk when memory gets short. The index has the last quarter for itself.
-void DurableTaskService::drop_data_if_short(Slot slot) {
-  if (!set_.at(slot).on_disk || set_.memory() <= settings_.memory_limit / 4 * 3) return;
-  set_.drop_data(slot);
-}
-
-TaskError DurableTaskService::unavailable(const StoreError& error) const {
-  return {TaskErrorCode::unavailable, "the task store refuses: " + error.what};
 }
 
 // Time.

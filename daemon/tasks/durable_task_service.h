@@ -67,6 +67,7 @@ class DurableTaskService final : public TaskService {
 
  private:
   using Then = std::function<void(const StoreError* error)>;
+  static constexpr std::size_t kLoggedName = 120;  // bytes of an id or a queue's name in the log
   struct Consumer {
     TakeRequest request;
     TakeCallback callback;
@@ -92,7 +93,7 @@ class DurableTaskService final : public TaskService {
                const ProduceCallback& callback);
   [[nodiscard]] TaskResult<Slot> find_task(const std::string& id) const;
   [[nodiscard]] TaskResult<Slot> find_leased(const TaskRef& ref) const;
-  void finish_attempt(TaskRef ref, const Next& next, std::string_view what, Callback callback);
+  void finish_attempt(Slot slot, const Next& next, std::string_view what, Callback callback);
   void set_pause(std::string queue, bool paused, Callback callback);
   void read_result(std::string id, ResultCallback callback);
 
@@ -102,7 +103,7 @@ class DurableTaskService final : public TaskService {
   void hand_out_fetched(Slot slot, Consumer consumer, TaskResult<std::string> data);
   void hand_out_leased(Slot slot, Consumer& consumer, std::string data);
   void hand_out_for_good(Slot slot, Consumer consumer, std::string data);
-  void put_back(Slot slot, std::string_view data);
+  void put_back(Slot slot);
   [[nodiscard]] bool present(const Consumer& consumer) const;
   void return_task(Slot slot);
   void become(Slot slot, const Next& next);

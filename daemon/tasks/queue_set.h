@@ -28,6 +28,7 @@ namespace netd::tasks {
 
 using QueueIndex = std::uint32_t;
 inline constexpr QueueIndex kNoQueue = UINT32_MAX;
+inline constexpr std::size_t kMaxQueues = 10'000;
 
 /// What one task costs in memory, apart from its texts; a million of them wait at a time.
 struct Entry {
