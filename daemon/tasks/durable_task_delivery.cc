@@ -99,6 +99,8 @@ void DurableTaskService::hand_out_leased(Slot slot, Consumer& consumer, std::str
   const std::uint32_t attempt = set_.at(slot).attempt + 1;
   set_.set_attempt(slot, attempt);
   set_.make_leased(slot, now() + *request.lease, {*request.lease, request.holder, request.bind});
+  young_leases_.push_back({now(), slot, seq, attempt});
+  if (!attempts_.armed()) attempts_.arm(kYoungLease);
   ++counters_.taken;
   notify("taken", slot);
   schedule();
@@ -112,6 +114,21 @@ void DurableTaskService::hand_out_leased(Slot slot, Consumer& consumer, std::str
   set_.make_ready(slot);
   --counters_.taken;
   serve(set_.at(slot).queue);
+}
+
+/// Writes down the attempts of the leases given until then. Those that end before their time has
+/// come, which is most where tasks are short, cost the disk nothing.
+void DurableTaskService::write_attempts(Monotonic until) {
+  while (!young_leases_.empty() && young_leases_.front().since <= until) {
+    const YoungLease lease = young_leases_.front();
+    young_leases_.pop_front();
+    if (!set_.lives(lease.slot, lease.seq)) continue;
+    const Entry& task = set_.at(lease.slot);
+    // A held one is just ending.
+    if (task.held || task.state != TaskState::leased || task.attempt != lease.attempt) continue;
+    mark_dirty(lease.slot);
+  }
+  if (!young_leases_.empty()) attempts_.arm_at(young_leases_.front().since + kYoungLease);
 }
 
 /// The row goes first, and the answer follows when it is gone: what was answered never comes again.

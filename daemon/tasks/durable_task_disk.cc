@@ -123,15 +123,22 @@ void DurableTaskService::mark_dirty(Slot slot) {
   schedule();
 }
 
-/// Adds what is dirty, ahead of the changes that somebody waits for: those are newer.
-void DurableTaskService::add_dirty(Batch& batch) {
+/// Adds what is dirty, ahead of the changes that somebody waits for: those are newer. Returns it.
+std::vector<DurableTaskService::Dirty> DurableTaskService::add_dirty(Batch& batch) {
   for (const std::uint64_t seq : erased_) {
     StoreOp op{.kind = StoreOp::Kind::erase};
     op.record.seq = seq;
     batch.ops.push_back(std::move(op));
   }
-  std::erase_if(dirty_, [this](const Dirty& one) { return !set_.lives(one.slot, one.seq); });
-  for (Dirty& one : dirty_) {
+  std::vector<Dirty> added;
+  std::vector<Dirty> held;
+  for (Dirty& one : std::exchange(dirty_, {})) {
+    if (!set_.lives(one.slot, one.seq)) continue;
+    if (set_.at(one.slot).held) {
+      // A change of it is on its way, and what it is now would be written over that.
+      held.push_back(one);
+      continue;
+    }
     one.fresh = !set_.at(one.slot).on_disk;
     StoreOp op{.kind = one.fresh ? StoreOp::Kind::put : StoreOp::Kind::update};
     op.record = record_of(one.slot);
@@ -144,7 +151,10 @@ void DurableTaskService::add_dirty(Batch& batch) {
     batch.ops.push_back(std::move(op));
     set_.set_dirty(one.slot, false);
     set_.set_on_disk(one.slot, true);
+    added.push_back(one);
   }
+  dirty_ = std::move(held);  // let_go() sees to the next flush
+  return added;
 }
 
 /// Results that nobody fetched in time go, a bounded number at a time.
@@ -169,7 +179,7 @@ void DurableTaskService::probe() {
 
 void DurableTaskService::flush() {
   Batch batch;
-  add_dirty(batch);
+  std::vector<Dirty> dirty = add_dirty(batch);
   sweep_results(batch);
   if (std::exchange(probe_due_, false)) batch.add({.kind = StoreOp::Kind::probe}, nullptr);
   const std::size_t ahead = batch.ops.size();
@@ -179,7 +189,7 @@ void DurableTaskService::flush() {
   for (Batch::Waiter& waiter : batch_.waiters) {
     batch.waiters.push_back({waiter.op + ahead, std::move(waiter.completion)});
   }
-  batch.outcome = [this, writes, dirty = std::exchange(dirty_, {}),
+  batch.outcome = [this, writes, dirty = std::move(dirty),
                    erased = std::exchange(erased_, {})](const StoreError* error) {
     error == nullptr ? settle(dirty) : restore_dirty(dirty, erased);
     on_outcome(error, writes);

@@ -27,10 +27,13 @@ DurableTaskService::DurableTaskService(Dispatcher& dispatcher, TaskServiceSettin
       turn_(dispatcher, [this] { end_of_turn(); }),
       behind_(dispatcher, [this] { flush(); }),
       wakeup_(dispatcher, [this] { wake_up(); }),
-      probe_(dispatcher, [this] { probe(); }) {}
+      probe_(dispatcher, [this] { probe(); }),
+      attempts_(dispatcher, [this] { write_attempts(now() - kYoungLease); }) {}
 
 DurableTaskService::~DurableTaskService() {
-  if (committer_) flush();
+  if (!committer_) return;
+  write_attempts(Monotonic::max());
+  flush();
 }
 
 Result<void> DurableTaskService::load(Store& store) {
@@ -56,6 +59,11 @@ Result<void> DurableTaskService::load(Store& store) {
     const Slot slot = set_.add(record, state, deadline, keep);
     set_.set_on_disk(slot, true);
     set_.let_go(slot);
+    // Its last attempt was under way when netd ended, and with that its lease.
+    if (!record.dead && record.max_attempts != 0 && record.attempt >= record.max_attempts) {
+      become(slot, {.state = TaskState::dead, .attempt = record.attempt});
+      mark_dirty(slot);
+    }
     return {};
   };
   return store.load(visitor);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -67,6 +68,9 @@ class DurableTaskService final : public TaskService {
 
  private:
   using Then = std::function<void(const StoreError* error)>;
+  /// Leases that last longer are written down, so that their attempts count whatever becomes of
+  /// netd.
+  static constexpr milliseconds kYoungLease{20};
   static constexpr std::size_t kLoggedName = 120;  // bytes of an id or a queue's name in the log
   struct Consumer {
     TakeRequest request;
@@ -83,6 +87,13 @@ class DurableTaskService final : public TaskService {
     Slot slot;
     std::uint64_t seq;
     bool fresh = false;  // the disk has no row of it
+  };
+  /// An attempt that the disk does not know of.
+  struct YoungLease {
+    Monotonic since;
+    Slot slot;
+    std::uint64_t seq;
+    std::uint32_t attempt;
   };
 
   // Requests.
@@ -102,6 +113,7 @@ class DurableTaskService final : public TaskService {
   void hand_out(Slot slot, Consumer consumer);
   void hand_out_fetched(Slot slot, Consumer consumer, TaskResult<std::string> data);
   void hand_out_leased(Slot slot, Consumer& consumer, std::string data);
+  void write_attempts(Monotonic until);
   void hand_out_for_good(Slot slot, Consumer consumer, std::string data);
   void put_back(Slot slot);
   [[nodiscard]] bool present(const Consumer& consumer) const;
@@ -126,7 +138,7 @@ class DurableTaskService final : public TaskService {
   void write(StoreOp::Kind kind, Slot slot, const Record& record, Then then);
   void submit(StoreOp op, Batch::Completion completion);
   void mark_dirty(Slot slot);
-  void add_dirty(Batch& batch);
+  [[nodiscard]] std::vector<Dirty> add_dirty(Batch& batch);
   void flush();
   void on_outcome(const StoreError* error, bool wrote);
   void restore_dirty(const std::vector<Dirty>& dirty, const std::vector<std::uint64_t>& erased);
@@ -168,7 +180,8 @@ class DurableTaskService final : public TaskService {
   Batch batch_;  // what this turn brought
   bool batch_writes_ = false;
   std::vector<Dirty> dirty_;
-  std::vector<std::uint64_t> erased_;  // seqs of rows without a task
+  std::vector<std::uint64_t> erased_;    // seqs of rows without a task
+  std::deque<YoungLease> young_leases_;  // the oldest first
   bool available_ = true;
   bool probe_due_ = false;
   std::int64_t results_swept_ = 0;  // CLOCK_REALTIME, ms
@@ -177,6 +190,7 @@ class DurableTaskService final : public TaskService {
   Timer behind_;                          // SyncMode::off: when what is dirty goes to the disk
   Timer wakeup_;                          // the next delay, lease, wait or time to live to end
   Timer probe_;                           // while the disk refuses
+  Timer attempts_;                        // when the oldest of young_leases_ is to be written down
   std::unique_ptr<Committer> committer_;  // goes first: it has completions that point here
 };
 

@@ -8,10 +8,12 @@
 // that arrived while the last commit ran goes into the next one, and all answers of one commit are
 // given together.
 //
-// Delivery. Under a lease a task is delivered at least once: leases are kept in memory, and a task
-// that was leased when netd died is ready again after its start. Without a lease it is delivered at
-// most once across a crash: it is removed from the disk first and then handed over. When the
-// consumer turns out to be gone it is put back to its place.
+// Delivery. Under a lease a task is delivered at least once: leases are kept in memory, and end
+// with netd, as if they had run out: the task is ready again after the start, or dead where that
+// was its last attempt. The attempt counts once the lease has lasted 20 ms; a crash may forget
+// younger ones. Without a lease a task is delivered at most once across a crash: it is removed from
+// the disk first and then handed over. When the consumer turns out to be gone it is put back to its
+// place.
 #pragma once
 
 #include <cstddef>

@@ -115,6 +115,9 @@ class FakeStore final : public Store {
 class ManualCommitter final : public Committer {
  public:
   explicit ManualCommitter(Disk& disk) : store_(disk) {}
+  ~ManualCommitter() override {
+    for (Batch& batch : batches_) (void)store_.commit(batch.ops);
+  }
 
   void submit(Batch batch) override { batches_.push_back(std::move(batch)); }
   [[nodiscard]] std::uint64_t commits() const override { return commits_; }

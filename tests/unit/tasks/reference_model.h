@@ -26,6 +26,8 @@ class ReferenceModel {
     std::int64_t due = 0;      // end of the delay or the lease
     std::int64_t expires = 0;  // 0: never
     Holder bound_to = 0;
+    std::int64_t leased_at = 0;
+    bool young = false;  // leased, and the disk knows nothing of this attempt
   };
   struct Consumer {
     std::string name;
@@ -167,6 +169,11 @@ class ReferenceModel {
   /// though no time has passed since.
   void settle() {
     run_due();
+    for (ModelTask& task : tasks_) {
+      if (task.state != TaskState::leased || !task.young || now - task.leased_at < 20) continue;
+      task.young = false;
+      dirty_.insert(task.seq);
+    }
     if (!disk_fails) write_dirty();
   }
 
@@ -180,6 +187,12 @@ class ReferenceModel {
       if (back.state == TaskState::delayed && back.due <= now) become(back, TaskState::ready);
     }
     dirty_.clear();
+    for (ModelTask& task : tasks_) {
+      if (task.max_attempts == 0 || task.attempt < task.max_attempts) continue;
+      if (task.state == TaskState::dead) continue;
+      become(task, TaskState::dead);  // its last lease ended with netd
+      dirty_.insert(task.seq);
+    }
     run_due();
   }
 
@@ -243,6 +256,8 @@ class ReferenceModel {
     task.state = TaskState::leased;
     task.due = now + *consumer.lease;
     task.bound_to = consumer.bind ? consumer.holder : 0;
+    task.leased_at = now;
+    task.young = true;
     return id;
   }
 

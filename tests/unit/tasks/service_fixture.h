@@ -28,9 +28,19 @@ class ServiceFixture : public ::testing::Test {
  protected:
   ServiceFixture() : dispatcher_(std::move(Dispatcher::create(clock_).value())) { restart(); }
 
+  /// A clean stop and a new start.
   void restart() {
     service_.reset();
-    committer_ = nullptr;
+    start();
+  }
+  /// kill -9 and a new start.
+  void crash() {
+    const Disk as_it_was = disk_;
+    service_.reset();
+    disk_ = as_it_was;
+    start();
+  }
+  void start() {
     service_ = std::make_unique<DurableTaskService>(*dispatcher_, settings_, 1);
     FakeStore store(disk_);
     ASSERT_TRUE(service_->load(store).has_value());

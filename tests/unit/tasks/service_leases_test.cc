@@ -84,6 +84,61 @@ TEST_F(TaskLeaseTest, AfterARestartLeasedTasksAreReady) {
   EXPECT_EQ(take(), "\"a\"");
 }
 
+TEST_F(TaskLeaseTest, AttemptThatTheEndOfNetdCutShortCounts) {
+  NewTask task = make("a");
+  task.max_attempts = 2;
+  produce(task);
+  take(leased(1h));
+  advance(20ms);
+  crash();
+  auto taken = start_take(leased(1h));
+  ASSERT_TRUE(taken->task);
+  EXPECT_EQ(taken->task->attempt, 2U);
+  advance(20ms);
+  crash();
+  EXPECT_EQ(peek("\"a\"")->state, TaskState::dead) << "as if its last lease had run out";
+  EXPECT_EQ(log_.entries("task_dead").size(), 1U);
+  crash();
+  EXPECT_EQ(log_.entries("task_dead").size(), 1U) << "it was written down";
+  EXPECT_EQ(kick("\"a\""), "ok");
+}
+
+TEST_F(TaskLeaseTest, ACleanStopCountsEveryAttempt) {
+  produce(make("a"));
+  take(leased(1h));
+  restart();
+  const auto taken = start_take({});
+  run();
+  ASSERT_TRUE(taken->task);
+  EXPECT_EQ(taken->task->attempt, 2U);
+}
+
+TEST_F(TaskLeaseTest, ShortAttemptsCostTheDiskNothing) {
+  produce(make("a"));
+  const int before = disk_.commits;
+  take(leased(1h));
+  advance(19ms);
+  EXPECT_EQ(disk_.commits, before);
+  EXPECT_EQ(done("\"a\""), "ok");
+  EXPECT_EQ(disk_.commits, before + 1);
+  advance(1s);
+  EXPECT_EQ(disk_.commits, before + 1);
+}
+
+TEST_F(TaskLeaseTest, WritingTheAttemptDownDoesNotUndoItsEnd) {
+  produce(make("a"));
+  take(leased(1h));
+  clock_.advance(20ms);
+  const auto failed = std::make_shared<std::string>();
+  service_->fail({"\"a\"", {}}, 1h, [failed](const auto& result) {
+    *failed = result ? "ok" : std::string(error_code_name(result.error().code));
+  });
+  run();
+  EXPECT_EQ(*failed, "ok");
+  crash();
+  EXPECT_EQ(peek("\"a\"")->state, TaskState::delayed);
+}
+
 TEST_F(TaskLeaseTest, TwoDonesAtOnceAreOneDone) {
   produce(make("a"));
   take(leased(10s));
