@@ -42,7 +42,7 @@ std::string daemon_program() {
 
 int run_daemon_on_store(const char* task, const std::string& config) {
   const std::string program = daemon_program();
-  std::fflush(stdout);
+  (void)std::fflush(stdout);
   ::execlp(program.c_str(), "netd", "-c", config.c_str(), task, nullptr);
   const int code = errno;
   return complain("run " + program + ": " + std::generic_category().message(code), kFailed);

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from netd_process import Control
+from netd_process import Control, until
 
 
 def take_all(control):
@@ -14,6 +14,10 @@ def take_all(control):
             return taken
         assert answer["status"] == "success", answer
         taken.append(answer["task"])
+
+
+def commits(control):
+    return control.ask({"type": "task_stats"})["tasks"]["commits"]
 
 
 def produce_until_the_end(path, name, acknowledged):
@@ -78,15 +82,19 @@ def test_a_leased_task_comes_back_after_a_crash(netd):
     daemon = netd()
     with daemon.connect_control() as control:
         control.ask({"type": "produce", "task": {"id": "t", "data": [1]}})
-        first = control.ask({"type": "consume", "lease": 1})["task"]
+        before = commits(control)
+        first = control.ask({"type": "consume", "lease": 3600})["task"]
         assert first["attempt"] == 1
+        # It is written down once the lease has lasted 20 ms.
+        until(lambda: commits(control) > before, "the attempt to be written down")
     daemon.kill()
     daemon.start()
     daemon.expect_clean = True
     with daemon.connect_control() as control:
-        second = control.ask({"type": "consume", "lease": 1, "wait": 8})
+        second = control.ask({"type": "consume", "lease": 1, "wait": 0})
         assert second["status"] == "success", second
         assert second["task"]["id"] == "t"
+        assert second["task"]["attempt"] == 2
         assert control.ask({"type": "done", "id": "t"})["status"] == "ok"
     daemon.kill()
     daemon.start()
