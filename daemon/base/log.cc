@@ -22,6 +22,7 @@
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 
+#include "daemon/base/line_writer.h"
 #include "daemon/base/message_ids.h"
 #include "daemon/base/text.h"
 
@@ -68,28 +69,36 @@ LogLevel own_level(spdlog::level::level_enum level) {
   return level == spdlog::level::warn ? LogLevel::warning : LogLevel::error;
 }
 
-void write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t count = ::write(fd, text.data(), text.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return;  // standard error is gone: there is nobody left to tell
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
-}
-
 class StandardErrorSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  /// log_stop() must not wait for somebody who does not read.
+  void hurry() { writer_.hurry(); }
+
  protected:
   void sink_it_(const spdlog::details::log_msg& entry) override {
-    std::string line = format_rfc3339(entry.time);
-    line += ' ';
-    std::string level(log_level_name(own_level(entry.level)));
-    level.resize(8, ' ');
-    line += level;
-    line += split_payload(entry.payload).message;
-    line += '\n';
-    write_all(STDERR_FILENO, line);
+    if (lost_ > 0) {
+      const std::string notice = std::to_string(lost_) + " entries lost because nobody read them";
+      if (writer_.write(line_of(entry.time, LogLevel::warning, "log: " + notice))) lost_ = 0;
+    }
+    const auto message = split_payload(entry.payload).message;
+    if (lost_ > 0 || !writer_.write(line_of(entry.time, own_level(entry.level), message))) ++lost_;
   }
   void flush_() override {}
+
+ private:
+  static std::string line_of(spdlog::log_clock::time_point time, LogLevel level,
+                             std::string_view message) {
+    std::string line = format_rfc3339(time);
+    line += ' ';
+    std::string name(log_level_name(level));
+    name.resize(8, ' ');
+    line += name;
+    line += message;
+    return line;
+  }
+
+  LineWriter writer_{STDERR_FILENO};
+  std::uint64_t lost_ = 0;
 };
 
 class JournalSink final : public spdlog::sinks::base_sink<std::mutex> {
@@ -151,8 +160,10 @@ struct Log {
   // Behind the loggers, so that the threads have ended before what they write through goes.
   std::shared_ptr<spdlog::details::thread_pool> traffic_pool;
   std::shared_ptr<spdlog::details::thread_pool> operator_pool;
+  std::shared_ptr<StandardErrorSink> standard_error;  // null: the journal
   Capture capture;
   std::atomic<std::size_t> reported_overruns{0};
+  std::atomic<std::int64_t> overruns_reported_at{0};  // in milliseconds of the steady clock
 };
 
 // One log for the process: threads of every layer write to it, and it outlives them all.
@@ -160,11 +171,22 @@ std::unique_ptr<Log> the_log;
 std::atomic<LogLevel> the_level{LogLevel::info};
 std::atomic<bool> started{false};
 
+/// Whether a second has passed since this last said so: a report for each dropped entry would make
+/// what cannot be written twice as much.
+bool may_report_overruns(Log& log) {
+  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
+                       std::chrono::steady_clock::now().time_since_epoch())
+                       .count();
+  auto last = log.overruns_reported_at.load(std::memory_order_relaxed);
+  return now - last >= 1000 && log.overruns_reported_at.compare_exchange_strong(last, now);
+}
+
 /// Says once for every batch of dropped entries that there was one.
 void report_overruns(Log& log) {
   const std::size_t lost = log.traffic_pool->overrun_counter();
   std::size_t known = log.reported_overruns.load(std::memory_order_relaxed);
-  if (lost == known || !log.reported_overruns.compare_exchange_strong(known, lost)) return;
+  if (lost == known || !may_report_overruns(log)) return;
+  if (!log.reported_overruns.compare_exchange_strong(known, lost)) return;
   std::string payload = "log: " + std::to_string(lost - known) +
                         " entries lost because they came faster than they could be written";
   payload.push_back('\0');
@@ -205,7 +227,8 @@ void log_start(LogTarget target, LogLevel level) {
   if (target == LogTarget::journal) {
     sink = std::make_shared<JournalSink>();
   } else {
-    sink = std::make_shared<StandardErrorSink>();
+    log->standard_error = std::make_shared<StandardErrorSink>();
+    sink = log->standard_error;
   }
   using Policy = spdlog::async_overflow_policy;
   log->traffic_pool = std::make_shared<spdlog::details::thread_pool>(kTrafficQueue, 1);
@@ -238,6 +261,7 @@ void log_start_capture(LogLevel level, Capture capture) {
 
 void log_stop() {
   started = false;
+  if (the_log && the_log->standard_error) the_log->standard_error->hurry();
   the_log.reset();  // a thread pool's destructor writes what is queued, then joins its thread
 }
 

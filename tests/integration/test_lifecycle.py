@@ -1,5 +1,7 @@
 """Start, reload and stop, as the service manager, an operator and the clients see them."""
 
+import fcntl
+import os
 import pathlib
 import signal
 import socket
@@ -434,6 +436,25 @@ def test_the_log_on_standard_error_reads_well(netd):
         time_text, level, message = line.split(None, 2)
         assert time_text.endswith("Z") and level in ("debug", "info", "warning", "error")
         assert message
+
+
+def test_a_log_that_nobody_reads_stops_nothing(netd):
+    """As under a test harness that keeps standard error in a pipe until the end."""
+    daemon = netd(ECHO, start=False)
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    daemon.process = subprocess.Popen(daemon.command(), env=daemon.environment(),
+                                      stdin=subprocess.DEVNULL, stdout=writer, stderr=writer)
+    os.close(writer)
+    try:
+        daemon.wait_ready()
+        address = daemon.addresses("echo")[0]
+        for _ in range(100):  # two entries each
+            with socket.create_connection(address, timeout=DEADLINE) as client:
+                exchange(client)
+        assert daemon.stop() == 0
+    finally:
+        os.close(reader)
 
 
 # ---- Sockets from outside.
