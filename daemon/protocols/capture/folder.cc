@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <utility>
 
@@ -49,20 +50,23 @@ std::string file_name(WallTime time, std::string_view client, std::uint64_t id) 
   return name + "-" + std::to_string(id);
 }
 
-Folder::Folder(std::string listener, std::string path, UniqueFd fd)
-    : listener_(std::move(listener)), path_(std::move(path)), fd_(std::move(fd)) {}
+Folder::Folder(std::string listener, std::string path)
+    : listener_(std::move(listener)), path_(std::move(path)) {}
 
 Result<std::shared_ptr<Folder>> Folder::open(const std::string& listener, const std::string& path) {
   const std::string doing = "captures in " + path;
-  if (::mkdir(path.c_str(), kFolderMode) != 0 && errno != EEXIST) {
-    return fail_system(doing, errno);
-  }
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  std::shared_ptr<Folder> folder(new Folder(listener, path));
+  if (auto made = folder->make(); !made) return std::unexpected(made.error().within(doing));
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return fail_system(doing, errno);
   if (::faccessat(fd.get(), ".", W_OK | X_OK, AT_EACCESS) != 0) return fail_system(doing, errno);
-  std::shared_ptr<Folder> folder(new Folder(listener, path, std::move(fd)));
   folder->remove_stale_drafts();
   return folder;
+}
+
+Result<void> Folder::make() const {
+  if (::mkdir(path_.c_str(), kFolderMode) == 0 || errno == EEXIST) return {};
+  return fail(::strerrordesc_np(errno), errno);
 }
 
 void Folder::remove_stale_drafts() const {
@@ -71,50 +75,68 @@ void Folder::remove_stale_drafts() const {
   // NOLINTNEXTLINE(concurrency-mt-unsafe): the DIR is this thread's own
   while (const dirent* entry = ::readdir(folder.get())) {
     if (!is_draft(entry->d_name)) continue;
+    const int fd = ::dirfd(folder.get());
     const UniqueFd draft(
-        ::openat(fd_.get(), entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+        ::openat(fd, entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     // Who is still writing holds a lock.
     if (!draft || ::flock(draft.get(), LOCK_EX | LOCK_NB) != 0) continue;
-    ::unlinkat(fd_.get(), entry->d_name, 0);
+    ::unlinkat(fd, entry->d_name, 0);
   }
 }
 
 Result<Draft> Folder::begin(const std::string& name) {
-  if (kind_ == DraftKind::unnamed) {
-    UniqueFd fd(::openat(fd_.get(), ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, kFileMode));
-    if (fd) return Draft{.fd = std::move(fd), .temporary_name = {}};
-    const bool unknown = errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL;
-    if (!unknown) return fail_system("create a file in " + path_, errno);
+  const auto attempt = [&] {
+    return kind_ == DraftKind::unnamed ? begin_unnamed() : begin_named(name);
+  };
+  auto draft = attempt();
+  if (!draft && kind_ == DraftKind::unnamed &&
+      (draft.error().code() == EOPNOTSUPP || draft.error().code() == EISDIR ||
+       draft.error().code() == EINVAL)) {
     kind_ = DraftKind::named;
+    draft = attempt();
   }
-  return begin_named(name);
+  if (!draft && draft.error().code() == ENOENT && make()) draft = attempt();
+  return draft;
+}
+
+Result<Draft> Folder::begin_unnamed() {
+  UniqueFd fd(::open(path_.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, kFileMode));
+  if (!fd) return fail_system("create a file in " + path_, errno);
+  return Draft{.fd = std::move(fd), .temporary_name = {}};
 }
 
 Result<Draft> Folder::begin_named(const std::string& name) {
   Draft draft{.fd = {}, .temporary_name = "." + name + std::string(kDraftSuffix)};
-  draft.fd.reset(::openat(fd_.get(), draft.temporary_name.c_str(),
-                          O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, kFileMode));
-  if (!draft.fd) return fail_system("create " + path_ + "/" + draft.temporary_name, errno);
+  draft.fd.reset(::open(path_of(draft.temporary_name).c_str(),
+                        O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, kFileMode));
+  if (!draft.fd) return fail_system("create a file in " + path_, errno);
   (void)::flock(draft.fd.get(), LOCK_EX | LOCK_NB);
   return draft;
 }
 
 Result<void> Folder::give_name(const Draft& draft, const std::string& name) const {
+  const std::string path = path_of(name);
   int result = 0;
   if (draft.temporary_name.empty()) {
     const std::string link = "/proc/self/fd/" + std::to_string(draft.fd.get());
-    result = ::linkat(AT_FDCWD, link.c_str(), fd_.get(), name.c_str(), AT_SYMLINK_FOLLOW);
+    result = ::linkat(AT_FDCWD, link.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW);
   } else {
-    result = ::renameat2(fd_.get(), draft.temporary_name.c_str(), fd_.get(), name.c_str(),
-                         RENAME_NOREPLACE);
+    const std::string temporary = path_of(draft.temporary_name);
+    result = ::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE);
   }
-  if (result != 0) return fail_system("create " + path_ + "/" + name, errno);
+  if (result != 0) return fail_system("create " + path, errno);
   return {};
+}
+
+Result<void> Folder::sync() const {
+  const UniqueFd fd(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd && ::fsync(fd.get()) == 0) return {};
+  return fail_system("sync " + path_, errno);
 }
 
 Result<std::string> Folder::keep(Draft draft, const std::string& name) {
   if (::fsync(draft.fd.get()) != 0) {
-    const Error error = system_error("write " + path_ + "/" + name, errno);
+    const Error error = system_error("write " + path_of(name), errno);
     discard(std::move(draft));
     return std::unexpected(error);
   }
@@ -128,17 +150,16 @@ Result<std::string> Folder::keep(Draft draft, const std::string& name) {
     discard(std::move(draft));
     return std::unexpected(named.error());
   }
-  if (::fsync(fd_.get()) != 0) {
-    const Error error = system_error("sync " + path_, errno);
-    ::unlinkat(fd_.get(), tried.c_str(), 0);
-    return std::unexpected(error);
+  if (auto synced = sync(); !synced) {
+    ::unlink(path_of(tried).c_str());
+    return std::unexpected(synced.error());
   }
   return tried;
 }
 
 void Folder::discard(Draft draft) {
   if (draft.temporary_name.empty()) return;
-  ::unlinkat(fd_.get(), draft.temporary_name.c_str(), 0);
+  ::unlink(path_of(draft.temporary_name).c_str());
 }
 
 void Folder::report_failure(const Error& error) {

@@ -21,6 +21,10 @@ struct Draft {
 };
 
 /// One folder of captures. All calls but report_*() and trouble() block on the disk. Any thread.
+///
+/// It is looked up by its path for every file, and made again when it is gone: who removes or moves
+/// it away while netd runs gets the next captures where he expects them, and not in a folder that
+/// has no name any more.
 class Folder {
  public:
   /// How drafts are made. Unnamed ones vanish by themselves in a crash; where the file system knows
@@ -51,14 +55,17 @@ class Folder {
   void set_draft_kind(DraftKind kind) { kind_ = kind; }
 
  private:
-  Folder(std::string listener, std::string path, UniqueFd fd);
+  Folder(std::string listener, std::string path);
+  [[nodiscard]] Result<void> make() const;
+  [[nodiscard]] Result<Draft> begin_unnamed();
   [[nodiscard]] Result<Draft> begin_named(const std::string& name);
   [[nodiscard]] Result<void> give_name(const Draft& draft, const std::string& name) const;
+  [[nodiscard]] Result<void> sync() const;
+  [[nodiscard]] std::string path_of(const std::string& name) const { return path_ + "/" + name; }
   void remove_stale_drafts() const;
 
   const std::string listener_;
   const std::string path_;
-  const UniqueFd fd_;
   std::atomic<DraftKind> kind_{DraftKind::unnamed};
   mutable std::mutex mutex_;  // guards trouble_
   std::string trouble_;

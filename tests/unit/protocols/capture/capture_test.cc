@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <map>
 
 #include "tests/support/log_capture.h"
@@ -198,9 +199,16 @@ TEST_F(CaptureTest, AFullDiskResetsTheConnectionAndLeavesNothing) {
 TEST_F(CaptureTest, TroubleShowsUntilAFileIsWritten) {
   start();
   std::filesystem::remove_all(dir_.path());
+  std::ofstream(dir_.path()) << "a file in the way";
   send("x");
   ASSERT_TRUE(wait_for_close());
   EXPECT_THAT(shared_->trouble(), HasSubstr("create a file in " + dir_.path().string()));
+  std::filesystem::remove(dir_.path());
+  open();
+  send("x");
+  send_end();
+  ASSERT_TRUE(wait_for_end());
+  EXPECT_EQ(shared_->trouble(), "");
 }
 
 TEST_F(CaptureTest, ThreadsAndFolderLiveOnWhenTheyCan) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,28 @@ TEST_P(FolderTest, NothingIsReplaced) {
 TEST_P(FolderTest, ADiscardedDraftLeavesNothing) {
   folder_->discard(written("a", "text"));
   EXPECT_TRUE(names_in(dir_).empty());
+}
+
+TEST_P(FolderTest, FollowsItsPathWhenTheFolderIsReplaced) {
+  const test::TempDir elsewhere;
+  std::filesystem::rename(dir_.path(), elsewhere.path());
+  EXPECT_EQ(folder_->keep(written("a", "text"), "a"), "a");
+  EXPECT_EQ(names_in(dir_), std::vector<std::string>{"a"}) << "made again, where it is expected";
+  EXPECT_TRUE(names_in(elsewhere).empty());
+}
+
+TEST_P(FolderTest, AFolderThatGoesWhileAFileIsWrittenIsAnError) {
+  Draft draft = written("a", "text");
+  std::filesystem::remove_all(dir_.path());
+  EXPECT_FALSE(folder_->keep(std::move(draft), "a"));
+}
+
+TEST_P(FolderTest, WhatIsNoFolderAnyMoreIsAnError) {
+  std::filesystem::remove_all(dir_.path());
+  std::ofstream(dir_.path()) << "a file";
+  const auto draft = folder_->begin("a");
+  ASSERT_FALSE(draft);
+  EXPECT_EQ(draft.error().what(), "create a file in " + dir_.path().string() + ": Not a directory");
 }
 
 TEST(Folder, RemovesWhatACrashLeftAndNothingElse) {
