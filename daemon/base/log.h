@@ -3,8 +3,9 @@
 //
 // Logging never blocks a worker on the log's reader: entries go to bounded queues that one thread
 // each empties. Entries below `warning` give way when their queue is full (the oldest are dropped,
-// and the drop is reported with a count); warnings and errors wait for a place. Where standard error
-// is not read, all entries are dropped after a second, until it is: netd goes on, and can end.
+// and the drop is reported with a count); warnings and errors wait for a place. Where standard
+// error is not read, all entries are dropped after a second, until it is: netd goes on, and can
+// end.
 //
 // All functions may be called from any thread between log_start() and log_stop().
 #pragma once
