@@ -147,7 +147,8 @@ def step_lint(step):
 def tidy_key(source, dependencies):
     """What the findings of clang-tidy on one file depend on."""
     key = hashlib.sha256()
-    for path in [".clang-tidy", source, *sorted(dependencies)]:
+    checks = [".clang-tidy"] + (["tests/.clang-tidy"] if source.startswith("tests/") else [])
+    for path in [*checks, source, *sorted(dependencies)]:
         key.update(path.encode() + b"\0" + (ROOT / path).read_bytes() + b"\0")
     return key.hexdigest()
 

@@ -33,7 +33,7 @@ class TcpTarget {
         ::listen(listener_.get(), 16) != 0) {
       throw std::runtime_error("no target");
     }
-    ::getsockname(listener_.get(), static_cast<sockaddr*>(static_cast<void*>(&address)), &size);
+    ::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size);
     port_ = ntohs(address.sin_port);
   }
   [[nodiscard]] std::uint16_t port() const { return port_; }
