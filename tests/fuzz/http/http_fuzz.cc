@@ -24,7 +24,7 @@ constexpr std::uint64_t kMaxBody = 4096;
 constexpr std::int64_t kNow = 1767323045;
 
 [[noreturn]] void broken(const char* what) {
-  std::fprintf(stderr, "broken: %s\n", what);
+  (void)std::fprintf(stderr, "broken: %s\n", what);
   std::abort();
 }
 

@@ -52,6 +52,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   check(text, PathKind::reverse);
   check(text, PathKind::forward);
-  (void)netd::smtp::parse_mailbox(text);
+  [[maybe_unused]] const auto mailbox = netd::smtp::parse_mailbox(text);
   return 0;
 }

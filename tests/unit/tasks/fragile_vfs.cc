@@ -141,7 +141,9 @@ void FragileVfs::apply(std::string& contents, const Change& change) {
 }
 
 void FragileVfs::tick() {
-  if (countdown_ == 0 || --countdown_ > 0) return;
+  if (countdown_ == 0) return;
+  --countdown_;
+  if (countdown_ > 0) return;
   lost_ = true;
   for (const auto& [name, state] : files_) {
     std::string& contents = image_[name];

@@ -189,7 +189,8 @@ INSTANTIATE_TEST_SUITE_P(Sync, StorageThreadTest,
   leased.wait = 1h;
   std::function<void()> produce = [&] {
     NewTask task;
-    task.id = std::to_string(round) + std::string(next % 3, '0') + std::to_string(1'000'000 + next);
+    task.id = std::to_string(round) + std::string(static_cast<std::size_t>(next % 3), '0') +
+              std::to_string(1'000'000 + next);
     ++next;
     task.data = "\"" + std::string(static_cast<std::size_t>(next % 300), 'x') + "\"";
     netd.service().produce(std::move(task), [&](const TaskResult<Produced>& answer) {

@@ -28,7 +28,7 @@ TEST(Date, ReadsAllThreeForms) {
   EXPECT_EQ(parse_date("Sun, 06 Nov 1994 08:49:37 GMT", kNow), kExample);
   EXPECT_EQ(parse_date("Sunday, 06-Nov-94 08:49:37 GMT", kNow), kExample);
   EXPECT_EQ(parse_date("Sun Nov  6 08:49:37 1994", kNow), kExample);
-  EXPECT_EQ(parse_date("Sun Nov 16 08:49:37 1994", kNow), kExample + 10 * 86400);
+  EXPECT_EQ(parse_date("Sun Nov 16 08:49:37 1994", kNow), kExample + std::int64_t{10} * 86400);
 }
 
 TEST(Date, PlacesTwoDigitYears) {
