@@ -84,6 +84,15 @@ int serve(const Arguments& arguments, std::shared_ptr<const config::Settings> se
   }
   log_start(detect_log_target(), settings->netd.log_level);
   check_descriptor_limit(*settings);
+  if (const auto unmatched = unmatched_sockets(*settings, *inherited); !unmatched.empty()) {
+    for (const std::string& line : unmatched) {
+      LogEntry(LogLevel::error, "config_invalid")
+          .message_id(message_id::kListenerFailed)
+          .send(line);
+    }
+    log_stop();
+    return kExitConfig;
+  }
   auto server = Server::create({.config_path = arguments.config_path,
                                 .settings = std::move(settings),
                                 .inherited = std::move(*inherited)},

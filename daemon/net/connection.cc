@@ -84,6 +84,9 @@ void Connection::on_event(int, short what, void* self) noexcept {
   }
   if ((what & EV_WRITE) != 0) connection.on_writable();
   if ((what & EV_READ) != 0) connection.on_readable();
+  if (connection.shutdown_due_ != Monotonic::max() && connection.bytes_in_ > 0) {
+    connection.tell_shutdown();
+  }
 }
 
 void Connection::on_connected() {
@@ -178,6 +181,7 @@ void Connection::on_timer() {
   const Monotonic now = io_.dispatcher.now();
   const bool idle = idle_timeout_ > Duration::zero() && last_activity_ + idle_timeout_ <= now;
   const bool late = deadline_ <= now;
+  if (shutdown_due_ <= now) tell_shutdown();
   if (!idle && !late) return;  // there was traffic since the timer was set
   if (state_ == State::connecting) {
     fail(ETIMEDOUT);
@@ -335,8 +339,23 @@ void Connection::abort(bool reset) {
 
 void Connection::shut_down() {
   if (shutdown_told_ || state_ != State::open) return;
-  shutdown_told_ = true;
   const Callback callback(*this);
+  // A request that has arrived came before the end.
+  on_readable();
+  const bool new_client = bytes_in_ == 0 && bytes_out_ == 0 && !peer_ended_ &&
+                          io_.dispatcher.now() < opened_at_ + kFirstWords;
+  if (new_client) {
+    shutdown_due_ = opened_at_ + kFirstWords;
+    arm_timer();
+  } else {
+    tell_shutdown();
+  }
+}
+
+void Connection::tell_shutdown() {
+  shutdown_due_ = Monotonic::max();
+  if (shutdown_told_ || state_ != State::open) return;
+  shutdown_told_ = true;
   session_->on_shutdown();
 }
 
@@ -443,7 +462,7 @@ void Connection::clear_deadline() { deadline_ = Monotonic::max(); }
 
 void Connection::arm_timer() {
   if (state_ == State::closed) return;
-  Monotonic due = deadline_;
+  Monotonic due = std::min(deadline_, shutdown_due_);
   if (idle_timeout_ > Duration::zero()) due = std::min(due, last_activity_ + idle_timeout_);
   if (due == Monotonic::max()) {
     timer_.cancel();

@@ -122,7 +122,11 @@ class Connection final : public DeferredDeletable {
   /// then is_open(): a closed connection lives on until the loop has unwound.
   [[nodiscard]] Lifetime::Watch watch() { return lifetime_.watch(); }
 
-  /// Listener's: asks the session to finish (Session::on_shutdown), once.
+  /// How long after it was accepted the first words of a client are waited for in a shutdown.
+  static constexpr std::chrono::milliseconds kFirstWords{250};
+
+  /// Listener's: asks the session to finish (Session::on_shutdown), once, after what the peer has
+  /// sent until now, and what a client that has just come was about to say.
   void shut_down();
   /// The owner's own link to this connection; the connection does not touch it.
   std::size_t owner_slot = 0;
@@ -137,6 +141,7 @@ class Connection final : public DeferredDeletable {
   void on_writable();
   void on_timer();
   void drop_input();
+  void tell_shutdown();
 
   /// Offers what is pending, as long as the session takes some, then the peer's end.
   void advance();
@@ -176,6 +181,7 @@ class Connection final : public DeferredDeletable {
   Monotonic opened_at_;
   Monotonic last_activity_;
   Monotonic deadline_ = Monotonic::max();
+  Monotonic shutdown_due_ = Monotonic::max();
   Duration idle_timeout_{};
   std::size_t linger_left_ = kMaxLingerBytes;
   int error_ = 0;

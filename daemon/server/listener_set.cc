@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 #include <utility>
 
 #include "daemon/net/socket.h"
@@ -41,9 +42,30 @@ ListenerSet::Prepared::~Prepared() {
   for (const std::string& path : new_unix_paths_) ::unlink(path.c_str());
 }
 
+std::vector<std::string> unmatched_sockets(const config::Settings& settings,
+                                           const std::vector<InheritedSocket>& inherited) {
+  std::vector<std::string> unmatched;
+  for (const InheritedSocket& socket : inherited) {
+    if (SocketStore::is_stored(socket)) continue;
+    const Endpoint wanted{Transport::inherited, {}, 0, socket.name};
+    const bool used = std::ranges::any_of(settings.listeners, [&](const auto& listener) {
+      return std::ranges::find(listener.listen, wanted) != listener.listen.end();
+    });
+    if (used) continue;
+    unmatched.push_back("socket " + socket.name +
+                        " was passed by the service manager, but no listener has `listen = fd:" +
+                        socket.name + "`");
+  }
+  return unmatched;
+}
+
 ListenerSet::ListenerSet(std::vector<std::unique_ptr<Worker>>& workers, DaemonQueries& daemon,
-                         std::vector<InheritedSocket> inherited)
-    : workers_(workers), daemon_(daemon), inherited_(std::move(inherited)) {}
+                         ServiceManager& manager, std::vector<InheritedSocket> inherited)
+    : workers_(workers),
+      daemon_(daemon),
+      manager_(manager),
+      inherited_(std::move(inherited)),
+      store_(manager, inherited_) {}
 
 ListenerSet::Entry* ListenerSet::find(std::string_view name) {
   const auto found =
@@ -87,7 +109,7 @@ std::expected<ListenerSet::Prepared, std::vector<std::string>> ListenerSet::prep
     const std::shared_ptr<const config::Settings>& settings) {
   Prepared prepared;
   prepared.plans_.resize(workers_.size());
-  std::vector<std::string> mistakes;
+  std::vector<std::string> mistakes = unmatched_sockets(*settings, inherited_);
   for (const config::ListenerSettings& listener : settings->listeners) {
     if (auto done = prepare_listener(settings, listener, prepared); !done) {
       mistakes.push_back(done.error().what());
@@ -190,12 +212,11 @@ Result<ListenerSet::Address> ListenerSet::open_address(const Endpoint& configure
                                                        const config::ListenerSettings& listener,
                                                        Prepared& prepared) {
   const auto copies = static_cast<unsigned>(workers_.size());
-  auto groups = configured.transport == Transport::inherited
-                    ? open_inherited(configured, listener)
-                    : open_sockets(configured, copies, has_port(configured),
-                                   UnixSocketMode{listener.socket_mode, std::nullopt});
+  auto stored = take_stored(configured, listener);
+  const bool anew = stored.empty();
+  auto groups = anew ? open_anew(configured, listener) : std::move(stored);
   if (!groups) return std::unexpected(groups.error());
-  if (configured.transport == Transport::unix_stream) {
+  if (anew && configured.transport == Transport::unix_stream) {
     prepared.new_unix_paths_.push_back(configured.name);
   }
   Address address{configured, {}};
@@ -209,12 +230,39 @@ Result<ListenerSet::Address> ListenerSet::open_address(const Endpoint& configure
       if (!copy) return fail_system("listen " + configured.text(), errno);
       group.push_back({std::move(copy), group.front().endpoint});
     }
-    for (std::size_t i = 0; i < copies; ++i) {
-      auto& planned = prepared.plans_[i].listeners.back().addresses.back();
+    // There are more than workers when an earlier netd had more of those.
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      auto& planned = prepared.plans_[i % copies].listeners.back().addresses.back();
       planned.sockets.push_back(std::move(group[i]));
     }
   }
   return address;
+}
+
+Result<std::vector<std::vector<BoundSocket>>> ListenerSet::open_anew(
+    const Endpoint& configured, const config::ListenerSettings& listener) {
+  if (configured.transport == Transport::inherited) return open_inherited(configured, listener);
+  return open_sockets(configured, static_cast<unsigned>(workers_.size()), has_port(configured),
+                      UnixSocketMode{listener.socket_mode, std::nullopt});
+}
+
+/// The sockets of an earlier netd, with what is missing so that every worker has its own.
+std::vector<std::vector<BoundSocket>> ListenerSet::take_stored(
+    const Endpoint& configured, const config::ListenerSettings& listener) {
+  auto groups = store_.take(configured, listener.name);
+  for (std::vector<BoundSocket>& group : groups) {
+    if (configured.transport == Transport::unix_stream || group.size() >= workers_.size()) continue;
+    auto address = describe_socket(group.front().fd.get());
+    if (!address) continue;
+    if (configured.host == "*") address->host = "*";
+    const auto missing = static_cast<unsigned>(workers_.size() - group.size());
+    auto more = open_sockets(*address, missing, true, UnixSocketMode{});
+    if (!more) continue;  // the workers share what there is
+    for (BoundSocket& one : more->front()) {
+      group.push_back({std::move(one.fd), group.front().endpoint});
+    }
+  }
+  return groups;
 }
 
 Result<std::vector<std::vector<BoundSocket>>> ListenerSet::open_inherited(
@@ -251,6 +299,7 @@ Result<std::vector<std::vector<BoundSocket>>> ListenerSet::open_inherited(
 
 void ListenerSet::commit(Prepared prepared, Dispatcher& main, const std::function<void()>& done) {
   prepared.new_unix_paths_.clear();
+  store_sockets(prepared);
   std::vector<std::string> old_paths;
   for (const Entry& entry : entries_) {
     for (const Address& address : entry.addresses) {
@@ -289,21 +338,27 @@ void ListenerSet::commit(Prepared prepared, Dispatcher& main, const std::functio
   }
 }
 
-std::vector<std::string> ListenerSet::unused_inherited() const {
-  std::vector<std::string> unused;
-  for (const InheritedSocket& socket : inherited_) {
-    const bool used = std::ranges::any_of(entries_, [&](const Entry& entry) {
-      return std::ranges::any_of(entry.addresses, [&](const Address& address) {
-        return address.configured.transport == Transport::inherited &&
-               address.configured.name == socket.name;
-      });
-    });
-    if (!used) unused.push_back(socket.name);
+/// Hands what is new to the service manager, and takes back what is not wanted any more.
+void ListenerSet::store_sockets(const Prepared& prepared) {
+  std::map<std::string, std::vector<int>> wanted;
+  for (const WorkerPlan& plan : prepared.plans_) {
+    for (const auto& listener : plan.listeners) {
+      for (const auto& address : listener.addresses) {
+        if (address.configured.transport == Transport::inherited) continue;
+        auto& descriptors = wanted[SocketStore::name_of(address.configured, listener.shared->name)];
+        // The workers' descriptors of a unix socket are copies of one.
+        const bool copy =
+            address.configured.transport == Transport::unix_stream && !descriptors.empty();
+        if (copy) continue;
+        for (const BoundSocket& socket : address.sockets) descriptors.push_back(socket.fd.get());
+      }
+    }
   }
-  return unused;
+  store_.update(wanted);
 }
 
 void ListenerSet::remove_unix_paths() {
+  if (manager_.is_there()) return;
   for (const Entry& entry : entries_) {
     for (const Address& address : entry.addresses) {
       if (address.configured.transport == Transport::unix_stream) {

@@ -14,10 +14,16 @@
 #include "daemon/net/limits.h"
 #include "daemon/net/listener.h"
 #include "daemon/protocols/protocol.h"
+#include "daemon/server/socket_store.h"
 #include "daemon/server/worker.h"
 #include "daemon/systemd/inherited_sockets.h"
 
 namespace netd {
+
+/// The sockets of socket units that no listener has asked for, a line each that says so: nobody
+/// would ever answer their clients. Those that an earlier netd stored are none of them.
+[[nodiscard]] std::vector<std::string> unmatched_sockets(
+    const config::Settings& settings, const std::vector<InheritedSocket>& inherited);
 
 /// Main thread only.
 class ListenerSet {
@@ -51,9 +57,10 @@ class ListenerSet {
     std::vector<std::string> new_unix_paths_;  // removed again unless committed
   };
 
-  /// `workers` and `daemon` must outlive the set.
+  /// `workers`, `daemon` and `manager` must outlive the set. `inherited` are the sockets of the
+  /// service manager, those that an earlier netd stored there among them.
   ListenerSet(std::vector<std::unique_ptr<Worker>>& workers, DaemonQueries& daemon,
-              std::vector<InheritedSocket> inherited);
+              ServiceManager& manager, std::vector<InheritedSocket> inherited);
 
   /// Opens what `settings` asks for beyond what is open. On failure the error lists what did not
   /// work, a line each, each "FILE:LINE: message" where it comes from a file.
@@ -66,13 +73,16 @@ class ListenerSet {
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
   [[nodiscard]] Entry* find(std::string_view name);
   [[nodiscard]] static TrafficTotals totals(const Entry& entry);
-  /// Those that no `fd:` listener of the configuration uses.
-  [[nodiscard]] std::vector<std::string> unused_inherited() const;
   [[nodiscard]] SharedLimit& all_connections() { return all_connections_; }
-  /// Removes the files of unix sockets, at the end.
+  /// Removes the files of unix sockets, at the end, unless the sockets wait for the next netd.
   void remove_unix_paths();
 
  private:
+  [[nodiscard]] Result<std::vector<std::vector<BoundSocket>>> open_anew(
+      const Endpoint& configured, const config::ListenerSettings& listener);
+  [[nodiscard]] std::vector<std::vector<BoundSocket>> take_stored(
+      const Endpoint& configured, const config::ListenerSettings& listener);
+  void store_sockets(const Prepared& prepared);
   Result<void> prepare_listener(const std::shared_ptr<const config::Settings>& settings,
                                 const config::ListenerSettings& listener, Prepared& prepared);
   Result<void> prepare_address(const Endpoint& configured, const config::ListenerSettings& listener,
@@ -90,7 +100,9 @@ class ListenerSet {
 
   std::vector<std::unique_ptr<Worker>>& workers_;
   DaemonQueries& daemon_;
-  std::vector<InheritedSocket> inherited_;
+  ServiceManager& manager_;
+  std::vector<InheritedSocket> inherited_;  // of socket units, for `listen = fd:NAME`
+  SocketStore store_;                       // depends on: manager_, inherited_
   SharedLimit all_connections_{0};
   std::vector<Entry> entries_;
 };

@@ -21,14 +21,6 @@ namespace netd {
 
 namespace {
 
-void report_unused_socket(const std::string& name) {
-  LogEntry(LogLevel::error, "socket_unused")
-      .message_id(message_id::kListenerFailed)
-      .send("socket " + name +
-            " was passed by the service manager, but no listener has `listen = fd:" + name +
-            "`; it is not served");
-}
-
 /// The control socket must answer, and files must open, when clients have taken all that they can.
 constexpr rlim_t kReservedDescriptors = 64;
 
@@ -115,7 +107,7 @@ std::expected<void, Server::Mistakes> Server::open() {
   if (auto opened = open_workers(); !opened) return failed(opened.error());
   services_ = std::make_unique<services::ServiceSet>(*io_, clock_);
   services_->apply(settings_);
-  listeners_ = std::make_unique<ListenerSet>(workers_, *this, std::move(inherited_));
+  listeners_ = std::make_unique<ListenerSet>(workers_, *this, manager_, std::move(inherited_));
   listeners_->all_connections().set_maximum(connection_limit(*settings_));
   auto prepared = listeners_->prepare(settings_);
   if (!prepared) return std::unexpected(prepared.error());
@@ -159,7 +151,6 @@ Result<void> Server::open_control() {
 void Server::on_started() {
   if (state_ != DaemonState::starting) return;
   state_ = DaemonState::running;
-  for (const std::string& name : listeners_->unused_inherited()) report_unused_socket(name);
   std::string message = "netd ";
   message.append(kVersion).append(" started with ").append(config_path_);
   message.append(": ").append(status_line());

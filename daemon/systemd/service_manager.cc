@@ -2,7 +2,9 @@
 
 #include <systemd/sd-daemon.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 
 namespace netd {
 
@@ -26,6 +28,23 @@ class SystemdServiceManager final : public ServiceManager {
     notify("STOPPING=1\nSTATUS=" + std::string(status));
   }
 
+  void store(std::string_view name, std::span<const int> descriptors) override {
+    // FDPOLL=0: a socket that a drain took from listening looks dead to epoll and is not.
+    const std::string state = "FDSTORE=1\nFDPOLL=0\nFDNAME=" + std::string(name);
+    while (!descriptors.empty()) {
+      const auto some = descriptors.first(std::min(descriptors.size(), kMaxDescriptors));
+      (void)::sd_pid_notify_with_fds(0, 0, state.c_str(), some.data(),
+                                     static_cast<unsigned>(some.size()));
+      descriptors = descriptors.subspan(some.size());
+    }
+  }
+
+  void remove_stored(std::string_view name) override {
+    notify("FDSTOREREMOVE=1\nFDNAME=" + std::string(name));
+  }
+
+  [[nodiscard]] bool is_there() const override { return ::getenv("NOTIFY_SOCKET") != nullptr; }
+
   void keep_alive() override { notify("WATCHDOG=1"); }
 
   [[nodiscard]] std::chrono::microseconds watchdog_interval() const override {
@@ -33,6 +52,9 @@ class SystemdServiceManager final : public ServiceManager {
   }
 
  private:
+  // SCM_RIGHTS takes 253 in one message: unix(7).
+  static constexpr std::size_t kMaxDescriptors = 128;
+
   // A service manager that cannot be told must not keep the service from its work.
   static void notify(const std::string& state) { (void)::sd_notify(0, state.c_str()); }
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,13 @@ class ServiceManager {
   virtual void reloading() = 0;
   /// STOPPING=1 with STATUS.
   virtual void stopping(std::string_view status) = 0;
+  /// FDSTORE=1: the service manager keeps copies of `descriptors` under `name` (1 to 255 printable
+  /// ASCII characters, no colon) and hands them to the next process of this service.
+  virtual void store(std::string_view name, std::span<const int> descriptors) = 0;
+  /// FDSTOREREMOVE=1: it closes all that it has under `name`.
+  virtual void remove_stored(std::string_view name) = 0;
+  /// Whether there is a service manager, which may have stored what it was given.
+  [[nodiscard]] virtual bool is_there() const = 0;
   /// WATCHDOG=1.
   virtual void keep_alive() = 0;
   /// How often keep_alive() must come at the least; zero: no watchdog is set.

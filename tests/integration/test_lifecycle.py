@@ -1,8 +1,10 @@
 """Start, reload and stop, as the service manager, an operator and the clients see them."""
 
 import fcntl
+import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -475,12 +477,45 @@ def test_sockets_passed_by_the_service_manager(netd):
         socket.create_connection(address, timeout=DEADLINE).close()
 
 
-def test_a_descriptor_that_no_listener_names_is_an_error_in_the_log(netd):
+def test_a_descriptor_that_no_listener_names_keeps_netd_from_starting(netd):
     with socket.socket() as passed:
         passed.bind(("127.0.0.1", 0))
         passed.listen()
-        daemon = netd(ECHO, descriptors=[("stranger", passed.fileno())])
-        daemon.wait_for_log(r" error .*stranger.*fd:stranger")
+        daemon = netd(ECHO, descriptors=[("stranger", passed.fileno())], start=False)
+        daemon.start(wait=False)
+        assert daemon.process.wait(DEADLINE) == 78
+        daemon.expect_clean = False
+        assert re.search(r" error .*stranger.*fd:stranger", daemon.log())
+
+
+def test_a_crash_refuses_nobody_when_the_service_manager_keeps_the_sockets(netd):
+    daemon = netd(ECHO, start=False)
+    daemon.notify.store = True
+    daemon.start()
+    address = daemon.addresses("echo")[0]
+    with daemon.connect("echo") as client:
+        exchange(client)
+    daemon.kill()
+    with socket.create_connection(address, timeout=DEADLINE) as client:
+        client.sendall(b"while nobody was there")
+        stored = [(name, fd) for name, fds in daemon.notify.descriptors.items() for fd in fds]
+        daemon.start(descriptors=stored)
+        daemon.expect_clean = True
+        assert client.recv(100) == b"while nobody was there"
+        assert daemon.addresses("echo")[0] == address
+
+
+def test_a_reload_that_would_leave_a_passed_descriptor_alone_is_refused(netd):
+    with socket.socket() as passed:
+        passed.bind(("127.0.0.1", 0))
+        passed.listen()
+        daemon = netd("[listener web]\nprotocol = echo\nlisten = fd:web\n",
+                      descriptors=[("web", passed.fileno())])
+        daemon.write_config(ECHO)
+        outcome = daemon.control({"type": "reload"})
+        assert outcome["status"] == "error" and "fd:web" in json.dumps(outcome)
+        with socket.create_connection(passed.getsockname(), timeout=DEADLINE) as client:
+            exchange(client)
 
 
 def test_state_and_runtime_files_have_their_modes(netd):

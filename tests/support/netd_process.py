@@ -64,10 +64,12 @@ def until(condition, what, timeout=DEADLINE):
 
 
 class NotifySocket:
-    """The service manager's end of sd_notify(3): keeps every message and every descriptor."""
+    """The service manager's end of sd_notify(3): keeps every message, and with `store` every
+    descriptor, too, as one with FileDescriptorStoreMax= does."""
 
-    def __init__(self, path):
+    def __init__(self, path, store=False):
         self.path = str(path)
+        self.store = store
         self.descriptors = {}  # the descriptor store: name -> descriptors
         self._messages = []
         self._changed = threading.Condition()
@@ -90,8 +92,13 @@ class NotifySocket:
                 if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                     received += [int.from_bytes(content[i:i + 4], "little")
                                  for i in range(0, len(content) - 3, 4)]
+            if not self.store:
+                for descriptor in received:
+                    os.close(descriptor)
             with self._changed:
-                if message.get("FDSTORE") == "1":
+                if not self.store:
+                    pass
+                elif message.get("FDSTORE") == "1":
                     self.descriptors.setdefault(message.get("FDNAME", "stored"), []).extend(received)
                 elif message.get("FDSTOREREMOVE") == "1":
                     for descriptor in self.descriptors.pop(message.get("FDNAME"), []):
@@ -245,8 +252,10 @@ class Netd:
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout,
                               check=False)
 
-    def start(self, wait=True):
+    def start(self, wait=True, descriptors=None):
         assert self.process is None or self.process.poll() is not None, "it runs already"
+        if descriptors is not None:
+            self._descriptors = tuple(descriptors)
         since = self.notify.mark() if self.notify else 0
         command, environment = self.command(), self.environment()
         if self._watchdog_usec:

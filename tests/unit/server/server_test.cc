@@ -3,6 +3,7 @@
 #include "daemon/server/server.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -15,9 +16,12 @@
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <mutex>
+#include <span>
 #include <sstream>
 #include <thread>
+#include <utility>
 
 #include "tests/support/log_capture.h"
 #include "tests/support/temp_dir.h"
@@ -32,6 +36,12 @@ class RecordingManager final : public ServiceManager {
   void ready(std::string_view) override { record("ready"); }
   void reloading() override { record("reloading"); }
   void stopping(std::string_view) override { record("stopping"); }
+  void store(std::string_view name, std::span<const int> descriptors) override {
+    for (const int fd : descriptors)
+      stored.emplace(name, UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)));
+  }
+  void remove_stored(std::string_view name) override { stored.erase(std::string(name)); }
+  [[nodiscard]] bool is_there() const override { return true; }
   void keep_alive() override { record("alive"); }
   [[nodiscard]] std::chrono::microseconds watchdog_interval() const override { return interval; }
 
@@ -39,9 +49,19 @@ class RecordingManager final : public ServiceManager {
     return static_cast<std::size_t>(std::ranges::count(told, what));
   }
 
+  /// What the next process gets.
+  [[nodiscard]] std::vector<InheritedSocket> returned() const {
+    std::vector<InheritedSocket> sockets;
+    for (const auto& [name, fd] : stored) {
+      sockets.push_back({name, UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0))});
+    }
+    return sockets;
+  }
+
   std::function<void(const std::string&)> on_told = [](const std::string&) {};
   std::vector<std::string> told;
   std::chrono::microseconds interval{0};
+  std::multimap<std::string, UniqueFd> stored;
 
  private:
   void record(const std::string& what) {
@@ -70,8 +90,9 @@ class ServerTest : public ::testing::Test {
     const auto schemas = protocol_schemas();
     auto settings = config::load(path(), schemas, config::Environment::system());
     ASSERT_TRUE(settings) << config::format(settings.error().front());
-    auto made = Server::create({.config_path = path(), .settings = *settings, .inherited = {}},
-                               clock_, manager_);
+    auto made = Server::create(
+        {.config_path = path(), .settings = *settings, .inherited = manager_.returned()}, clock_,
+        manager_);
     ASSERT_TRUE(made) << made.error().front();
     server_ = std::move(*made);
   }
@@ -203,6 +224,78 @@ TEST_F(ServerTest, AReloadKeepsTheSocketsAndConnectionsOfWhatStays) {
   };
   run();
   ::close(client);
+}
+
+TEST_F(ServerTest, SocketsOutliveARestart) {
+  const std::string where = free_address();
+  const std::string unix_path = dir_.path() / "echo.sock";
+  configure("[listener echo]\nprotocol = echo\nlisten = " + where +
+            "\nlisten = tcp:127.0.0.1:0\nlisten = unix:" + unix_path + "\n");
+  std::vector<std::string> before;
+  manager_.on_told = [&](const std::string& what) {
+    if (what != "ready") return;
+    before = status().listeners[0].addresses;
+    server_->stop();
+  };
+  run();
+  server_ = nullptr;
+  EXPECT_EQ(manager_.stored.size(), 5U);  // two for each port, one for each worker, and the path
+  EXPECT_TRUE(std::filesystem::exists(unix_path));
+
+  // Nobody runs, and a client is taken on all the same.
+  const int client = connect_to(where);
+  ASSERT_GE(client, 0);
+  ASSERT_EQ(::send(client, "hello", 5, 0), 5);
+  std::vector<std::string> after;
+  manager_.on_told = [&](const std::string& what) {
+    if (what != "ready") return;
+    after = status().listeners[0].addresses;
+    server_->stop();  // which lets the client that has just come say what it wanted to
+  };
+  run();
+  EXPECT_EQ(after, before);  // the port that the kernel chose among them
+  char answer[8];
+  EXPECT_EQ(::recv(client, answer, sizeof answer, MSG_WAITALL), 5);
+  ::close(client);
+}
+
+TEST_F(ServerTest, StoredSocketsThatNobodyWantsAreClosed) {
+  const std::string gone = free_address();
+  const std::string unix_path = dir_.path() / "echo.sock";
+  configure("[listener a]\nprotocol = echo\nlisten = " + gone +
+            "\n[listener b]\nprotocol = echo\nlisten = unix:" + unix_path + "\n");
+  manager_.on_told = [&](const std::string& what) {
+    if (what == "ready") server_->stop();
+  };
+  run();
+  server_ = nullptr;
+  EXPECT_EQ(manager_.stored.size(), 3U);
+
+  // One is not in the configuration any more, and nobody finds the other one.
+  configure("[listener b]\nprotocol = echo\nlisten = unix:" + unix_path + "\n");
+  std::filesystem::remove(unix_path);
+  manager_.on_told = [&](const std::string& what) {
+    if (what != "ready") return;
+    EXPECT_EQ(connect_to(gone), -1);
+    EXPECT_TRUE(std::filesystem::exists(unix_path));
+    server_->stop();
+  };
+  run();
+  EXPECT_EQ(manager_.stored.size(), 1U);
+}
+
+TEST_F(ServerTest, AReloadStoresWhatIsNewAndTakesBackWhatIsGone) {
+  const std::string first = free_address();
+  configure("[listener a]\nprotocol = echo\nlisten = " + first + "\n");
+  manager_.on_told = [&](const std::string& what) {
+    if (what != "ready" || manager_.count("ready") > 1) return;
+    EXPECT_TRUE(manager_.stored.begin()->first.ends_with(first.substr(first.rfind(':') + 1)));
+    configure("[listener a]\nprotocol = echo\nlisten = tcp:127.0.0.1:0\n");
+    server_->reload([&](const control::ReloadOutcome&) { server_->stop(); });
+  };
+  run();
+  ASSERT_EQ(manager_.stored.size(), 2U);
+  EXPECT_EQ(manager_.stored.begin()->first, "netd.listen.tcp%3a127.0.0.1%3a0@a");
 }
 
 TEST_F(ServerTest, AnAddressInUseKeepsItFromStarting) {

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <string>
+#include <vector>
 
 #include "daemon/base/unique_fd.h"
 #include "tests/support/fake_clock.h"
@@ -56,6 +58,40 @@ TEST_F(ServiceManagerTest, TellsEachStepOfALife) {
   EXPECT_EQ(received(), "STOPPING=1\nSTATUS=done");
   manager->keep_alive();
   EXPECT_EQ(received(), "WATCHDOG=1");
+}
+
+TEST_F(ServiceManagerTest, StoresDescriptorsInMessagesThatTheKernelTakes) {
+  const auto manager = make_systemd_service_manager(clock_);
+  EXPECT_TRUE(manager->is_there());
+  const std::vector<int> many(300, socket_.get());
+  manager->store("a.name", many);
+  std::size_t descriptors = 0;
+  for (int messages = 0; messages < 3; ++messages) {
+    char buffer[4096];
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 300)];
+    iovec part{buffer, sizeof buffer};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t count = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
+    ASSERT_GT(count, 0);
+    EXPECT_EQ(std::string(buffer, static_cast<std::size_t>(count)),
+              "FDSTORE=1\nFDPOLL=0\nFDNAME=a.name");
+    const cmsghdr* header = CMSG_FIRSTHDR(&message);
+    ASSERT_NE(header, nullptr);
+    const std::size_t passed = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < passed; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+      ::close(fd);
+    }
+    descriptors += passed;
+  }
+  EXPECT_EQ(descriptors, 300U);
+  manager->remove_stored("a.name");
+  EXPECT_EQ(received(), "FDSTOREREMOVE=1\nFDNAME=a.name");
 }
 
 TEST_F(ServiceManagerTest, KnowsTheWatchdogOfItsOwnProcessOnly) {
