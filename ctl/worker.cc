@@ -267,7 +267,8 @@ void Worker::finish(const Job& job) {
     tell("give_back", job.task());
   } else if (job.status() == 0) {
     const std::string result = job.result();
-    tell("done", job.task(), result.empty() ? "" : ",\"result\":" + result);
+    // Without one nothing would be kept, and `task wait` might come too late.
+    tell("done", job.task(), ",\"result\":" + (result.empty() ? "null" : result));
   } else {
     complain("task " + name + ": exit status " + std::to_string(job.status()), kFailed);
     tell("fail", job.task());

@@ -28,6 +28,7 @@ tasks::TaskServiceSettings task_service_settings(const config::TaskSettings& set
   service.retry_delay = own.duration("retry_delay");
   service.retry_delay_max = own.duration("retry_delay_max");
   service.result_ttl = own.duration("result_ttl");
+  service.result_limit = own.size("result_limit");
   service.queue_limits = {own.integer("queue_max_tasks"), own.size("queue_max_bytes")};
   for (const config::Value& value : own.list("queue_limit")) {
     const auto words = split_words(value.text);  // three of them, as the schema has checked

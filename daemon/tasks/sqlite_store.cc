@@ -60,6 +60,11 @@ constexpr int kSmallest = 4096;    // bytes: one page
 constexpr int kSweep = 1000;
 constexpr int kBusyTimeoutMs = 500;  // a netd that is just ending may still have the store
 
+/// With what a row takes besides its texts.
+std::int64_t result_cost(std::string_view id, std::string_view result) {
+  return static_cast<std::int64_t>(id.size() + result.size() + 64);
+}
+
 Result<void> sync_folder(const std::string& folder) {
   const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd || ::fsync(fd.get()) != 0) return fail_system("sync " + folder, errno);
@@ -114,7 +119,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const Options& options) {
     return fail("tasks store " + file + ": damaged: the file has only " +
                 std::to_string(status.st_size) + " bytes");
   }
-  std::unique_ptr<SqliteStore> store(new SqliteStore(file));
+  std::unique_ptr<SqliteStore> store(new SqliteStore(file, options.result_limit));
   auto opened = store->attach(options);
   if (!opened) return std::unexpected(opened.error().within("tasks store " + file));
   return store;
@@ -130,7 +135,7 @@ Result<void> SqliteStore::make(const Options& options, const std::string& file) 
   const UniqueFd created(::open(fresh.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!created) return fail_system("create " + fresh, errno);
   {
-    SqliteStore store(fresh);
+    SqliteStore store(fresh, options.result_limit);
     sqlite3* db = nullptr;
     const int code = ::sqlite3_open_v2(fresh.c_str(), &db, SQLITE_OPEN_READWRITE, options.vfs);
     store.db_.reset(db);
@@ -231,10 +236,15 @@ Result<void> SqliteStore::prepare() {
       {&read_, "SELECT sum, id, queue, created, data FROM task WHERE seq=?1"},
       {&pause_, "INSERT OR IGNORE INTO paused_queue VALUES(?1)"},
       {&resume_, "DELETE FROM paused_queue WHERE name=?1"},
-      {&put_result_, "INSERT OR REPLACE INTO result VALUES(?1,?2,?3)"},
+      {&put_result_, "INSERT INTO result VALUES(?1,?2,?3)"},
       {&read_result_, "SELECT result FROM result WHERE id=?1 AND expires>?2"},
+      {&drop_result_, "DELETE FROM result WHERE id=?1 RETURNING id, result"},
+      {&drop_first_result_,
+       "DELETE FROM result WHERE id=(SELECT id FROM result ORDER BY expires LIMIT 1) "
+       "RETURNING id, result"},
       {&erase_results_,
-       "DELETE FROM result WHERE id IN (SELECT id FROM result WHERE expires<=?1 LIMIT 1000)"},
+       "DELETE FROM result WHERE id IN (SELECT id FROM result WHERE expires<=?1 LIMIT 1000) "
+       "RETURNING id, result"},
       {&probe_, "INSERT OR REPLACE INTO probe VALUES(?1)"},
       {&page_count_, "PRAGMA page_count"},
       {&free_pages_, "PRAGMA freelist_count"},
@@ -247,6 +257,11 @@ Result<void> SqliteStore::prepare() {
   const auto page_size = query("PRAGMA page_size");
   if (!page_size) return std::unexpected(page_size.error());
   page_size_ = *page_size;
+  Statement results;
+  if (results.prepare(db_.get(), "SELECT id, result FROM result") != SQLITE_OK ||
+      sum_results(results, result_bytes_) != SQLITE_OK) {
+    return std::unexpected(error("read"));
+  }
   return {};
 }
 
@@ -315,6 +330,7 @@ Result<void> SqliteStore::load(const Visitor& visitor) {
 }
 
 std::optional<StoreError> SqliteStore::commit(std::span<StoreOp> ops) {
+  const std::int64_t result_bytes = result_bytes_;
   int code = begin_.run();
   for (StoreOp& op : ops) {
     if (code != SQLITE_OK) break;
@@ -323,6 +339,7 @@ std::optional<StoreError> SqliteStore::commit(std::span<StoreOp> ops) {
   if (code == SQLITE_OK) code = commit_.run();
   if (code == SQLITE_OK) return std::nullopt;
   StoreError failed = store_error(code);
+  result_bytes_ = result_bytes;
   // Some errors end the transaction by themselves.
   if (::sqlite3_get_autocommit(db_.get()) == 0) (void)rollback_.run();
   return failed;
@@ -349,13 +366,13 @@ int SqliteStore::apply(StoreOp& op) {
     case StoreOp::Kind::resume:
       return resume_.bind(1, op.text).run();
     case StoreOp::Kind::put_result:
-      return put_result_.bind(1, record.id).bind(2, record.expires).bind(3, op.text).run();
+      return put_result(op);
     case StoreOp::Kind::read_result:
       return read_result(op);
     case StoreOp::Kind::probe:
       return probe_.bind(1, std::int64_t{1}).run();
     case StoreOp::Kind::erase_results: {
-      const int code = erase_results_.bind(1, record.expires).run();
+      const int code = take_results_away(erase_results_.bind(1, record.expires));
       op.found = ::sqlite3_changes(db_.get()) == kSweep;
       return code;
     }
@@ -389,6 +406,36 @@ int SqliteStore::read_data(StoreOp& op) {
     code = SQLITE_DONE;
   }
   const int reset_code = read_.reset();
+  return code == SQLITE_DONE ? SQLITE_OK : reset_code;
+}
+
+int SqliteStore::put_result(const StoreOp& op) {
+  int code = take_results_away(drop_result_.bind(1, op.record.id));
+  if (code != SQLITE_OK) return code;
+  code = put_result_.bind(1, op.record.id).bind(2, op.record.expires).bind(3, op.text).run();
+  result_bytes_ += result_cost(op.record.id, op.text);
+  while (code == SQLITE_OK && result_bytes_ > result_limit_) {
+    const std::int64_t before = result_bytes_;
+    code = take_results_away(drop_first_result_);
+    if (result_bytes_ == before) break;
+  }
+  return code;
+}
+
+int SqliteStore::take_results_away(Statement& statement) {
+  std::int64_t sum = 0;
+  const int code = sum_results(statement, sum);
+  result_bytes_ -= sum;
+  return code;
+}
+
+int SqliteStore::sum_results(Statement& statement, std::int64_t& sum) {
+  sum = 0;
+  int code = statement.step();
+  for (; code == SQLITE_ROW; code = statement.step()) {
+    sum += result_cost(statement.text(0), statement.text(1));
+  }
+  const int reset_code = statement.reset();
   return code == SQLITE_DONE ? SQLITE_OK : reset_code;
 }
 

@@ -31,6 +31,8 @@ class SqliteStore final : public Store {
   struct Options {
     std::string folder;
     Durability durability = Durability::power_loss;
+    /// Bytes of all results with their ids, and 64 for each; those that expire first make room.
+    std::int64_t result_limit = 64LL << 20;
     const char* vfs = nullptr;  // SQLite's default; tests put one that fails underneath
   };
 
@@ -45,7 +47,8 @@ class SqliteStore final : public Store {
   [[nodiscard]] std::uint64_t disk_bytes() const override;
 
  private:
-  explicit SqliteStore(std::string file) : file_(std::move(file)) {}
+  SqliteStore(std::string file, std::int64_t result_limit)
+      : file_(std::move(file)), result_limit_(result_limit) {}
 
   [[nodiscard]] static Result<void> make(const Options& options, const std::string& file);
   [[nodiscard]] Result<void> attach(const Options& options);
@@ -59,19 +62,26 @@ class SqliteStore final : public Store {
   [[nodiscard]] int apply(StoreOp& op);
   [[nodiscard]] int put(const Record& record);
   [[nodiscard]] int read_data(StoreOp& op);
+  [[nodiscard]] int put_result(const StoreOp& op);
   [[nodiscard]] int read_result(StoreOp& op);
+  /// Runs a statement whose rows are ids and results. `sum` becomes what they count for.
+  [[nodiscard]] static int sum_results(Statement& statement, std::int64_t& sum);
+  /// The same of results that are taken away.
+  [[nodiscard]] int take_results_away(Statement& statement);
   [[nodiscard]] StoreError store_error(int code);
 
   std::string file_;
   SqlitePtr db_;
   int wal_frames_ = 0;  // since the last checkpoint
   std::int64_t page_size_ = 4096;
+  const std::int64_t result_limit_;
+  std::int64_t result_bytes_ = 0;  // what counts against it
 
   // depend on: db_, which cannot close before they are gone
   Statement begin_, commit_, rollback_;
   Statement put_, update_, erase_, read_;
   Statement pause_, resume_;
-  Statement put_result_, read_result_, erase_results_;
+  Statement put_result_, read_result_, drop_result_, drop_first_result_, erase_results_;
   Statement probe_, page_count_, free_pages_, vacuum_;
 };
 

@@ -55,7 +55,9 @@ struct TaskServiceSettings {
   milliseconds retry_delay{1000};   // after the first `fail`; doubles with each, with jitter
   milliseconds retry_delay_max{3'600'000};
   milliseconds result_ttl{86'400'000};  // how long the result of a `done` is kept
-  QueueLimits queue_limits;             // of every queue not named below
+  /// What all results may take, in bytes; the oldest make room. Stays as it was after a reload.
+  std::uint64_t result_limit = 64ULL << 20;
+  QueueLimits queue_limits;  // of every queue not named below
   std::map<std::string, QueueLimits, std::less<>> limits_by_queue;
 };
 

@@ -49,6 +49,9 @@ def test_data_in_results_out(netd):
     add(daemon, "json", 1)
     assert work(daemon, "--drain", "--", "echo", '{"x": [true]}').returncode == 0
     assert result_of(daemon, "json") == {"x": [True]}
+    add(daemon, "silent", 1)
+    assert work(daemon, "--drain", "--", "true").returncode == 0
+    assert result_of(daemon, "silent") is None, "who asks late is still told that it is done"
 
 
 def test_failures_and_another_try(netd):

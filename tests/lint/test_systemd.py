@@ -84,3 +84,16 @@ def test_units_pass_systemd_and_are_confined(tmp_path):
         ["systemd-analyze", "security", "--offline=yes", "--threshold=15", "--no-pager", str(unit)],
         text=True, capture_output=True, check=False)
     assert security.returncode == 0, security.stdout
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")
+def test_the_workers_unit_passes_systemd_with_the_command_of_a_drop_in(tmp_path):
+    shutil.copy(SYSTEMD / "netd-worker@.service", tmp_path)
+    drop_in = tmp_path / "netd-worker@.service.d" / "command.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text("[Service]\nExecStart=\nExecStart=/bin/true --queue %I -- /bin/cat\n")
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no",
+         str(tmp_path / "netd-worker@thumbs.service")],
+        text=True, capture_output=True, check=False)
+    assert [line for line in verified.stderr.splitlines() if "netd" in line] == []

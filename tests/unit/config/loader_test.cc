@@ -80,7 +80,8 @@ const Case kKeys[] = {
     {"no key at all",
      "[tasks]\nzzzz = 2\n",
      {"netd.conf:2: [tasks] zzzz: unknown key, expected path, sync, sync_interval, memory_limit, "
-      "max_data, max_attempts, retry_delay, retry_delay_max, result_ttl, queue_max_tasks, "
+      "max_data, max_attempts, retry_delay, retry_delay_max, result_ttl, result_limit, "
+      "queue_max_tasks, "
       "queue_max_bytes or queue_limit"}},
     {"a limit of a queue that is none",
      "[tasks]\nqueue_limit = mail\nqueue_limit = mail 10 1G\n",

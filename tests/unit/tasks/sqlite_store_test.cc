@@ -147,6 +147,47 @@ TEST_F(SqliteStoreTest, ReadsDataAndResults) {
   EXPECT_FALSE(ops[5].found);
 }
 
+TEST_F(SqliteStoreTest, TheOldestResultsMakeRoomForNewOnes) {
+  const SqliteStore::Options options{.folder = folder(), .result_limit = 10'000};
+  const std::string text = "\"" + std::string(1000, 'x') + "\"";
+  const auto put = [&](Store& store, std::uint64_t number) {
+    const std::string id = std::to_string(100 + number);
+    StoreOp one{.kind = StoreOp::Kind::put_result};
+    one.record.id = id;
+    one.record.expires = static_cast<std::int64_t>(number);
+    one.text = text;
+    commit(store, std::move(one));
+  };
+  const auto kept = [&](Store& store) {
+    std::vector<std::uint64_t> numbers;
+    for (std::uint64_t number = 1; number <= 30; ++number) {
+      const std::string id = std::to_string(100 + number);
+      std::vector<StoreOp> ops;
+      ops.push_back({.kind = StoreOp::Kind::read_result});
+      ops.back().record.id = id;
+      EXPECT_FALSE(store.commit(ops));
+      if (ops.back().found) numbers.push_back(number);
+    }
+    return numbers;
+  };
+  using Numbers = std::vector<std::uint64_t>;
+  {
+    auto store = std::move(SqliteStore::open(options).value());
+    for (std::uint64_t number = 1; number <= 20; ++number) put(*store, number);
+    EXPECT_EQ(kept(*store), (Numbers{12, 13, 14, 15, 16, 17, 18, 19, 20}));
+    for (int i = 0; i < 20; ++i) put(*store, 20);
+    EXPECT_EQ(kept(*store).size(), 9U) << "one that is replaced counts once";
+  }
+  auto store = std::move(SqliteStore::open(options).value());
+  put(*store, 21);
+  EXPECT_EQ(kept(*store), (Numbers{13, 14, 15, 16, 17, 18, 19, 20, 21})) << "counted at the start";
+  StoreOp expired{.kind = StoreOp::Kind::erase_results};
+  expired.record.expires = 20;
+  commit(*store, std::move(expired));
+  for (std::uint64_t number = 22; number <= 29; ++number) put(*store, number);
+  EXPECT_EQ(kept(*store), (Numbers{21, 22, 23, 24, 25, 26, 27, 28, 29}));
+}
+
 TEST_F(SqliteStoreTest, RemembersPausedQueues) {
   auto store = open();
   for (const char* name : {"a", "b"}) {
