@@ -67,6 +67,10 @@ struct ServiceSettings {
   std::string health;               ///< "tcp", "off", or the path that an HTTP GET asks for
   std::chrono::milliseconds health_interval{};
   std::chrono::milliseconds health_timeout{};
+  std::chrono::milliseconds connect_timeout{};
+  std::chrono::milliseconds answer_timeout{};  ///< silence of an instance that owes something
+  std::chrono::milliseconds tunnel_timeout{};  ///< silence of an upgraded connection; 0: any
+  std::uint64_t idle_connections = 0;          ///< kept to each instance, by each worker
   Section own;
 };
 

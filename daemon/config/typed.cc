@@ -108,6 +108,10 @@ ServiceSettings make_service(Section section) {
   out.health = section.text("health");
   out.health_interval = section.duration("health_interval");
   out.health_timeout = section.duration("health_timeout");
+  out.connect_timeout = section.duration("connect_timeout");
+  out.answer_timeout = section.duration("answer_timeout");
+  out.tunnel_timeout = section.duration("tunnel_timeout");
+  out.idle_connections = section.integer("idle_connections");
   out.own = std::move(section);
   return out;
 }

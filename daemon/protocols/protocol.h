@@ -16,6 +16,7 @@
 #include "daemon/config/settings.h"
 #include "daemon/net/io_context.h"
 #include "daemon/net/session.h"
+#include "daemon/services/service_table.h"
 
 namespace netd {
 
@@ -54,6 +55,9 @@ struct ProtocolContext {
   /// For protocols whose logs_requests() is true; null unless the access log is a file. Shared by
   /// all workers.
   std::shared_ptr<AccessLogFile> access_log = nullptr;
+  /// The services of `settings`; never null. Shared by all workers.
+  std::shared_ptr<const services::ServiceTable> services =
+      std::make_shared<services::ServiceTable>();
 };
 
 struct Protocol {

@@ -106,12 +106,13 @@ TrafficTotals ListenerSet::totals(const Entry& entry) {
 // ---- Preparing.
 
 std::expected<ListenerSet::Prepared, std::vector<std::string>> ListenerSet::prepare(
-    const std::shared_ptr<const config::Settings>& settings) {
+    const std::shared_ptr<const config::Settings>& settings,
+    const std::shared_ptr<const services::ServiceTable>& services) {
   Prepared prepared;
   prepared.plans_.resize(workers_.size());
   std::vector<std::string> mistakes = unmatched_sockets(*settings, inherited_);
   for (const config::ListenerSettings& listener : settings->listeners) {
-    if (auto done = prepare_listener(settings, listener, prepared); !done) {
+    if (auto done = prepare_listener({settings, services}, listener, prepared); !done) {
       mistakes.push_back(done.error().what());
     }
   }
@@ -119,7 +120,7 @@ std::expected<ListenerSet::Prepared, std::vector<std::string>> ListenerSet::prep
   return prepared;
 }
 
-Result<void> ListenerSet::prepare_listener(const std::shared_ptr<const config::Settings>& settings,
+Result<void> ListenerSet::prepare_listener(const Generation& generation,
                                            const config::ListenerSettings& listener,
                                            Prepared& prepared) {
   const Protocol* protocol = find_protocol(listener.protocol);
@@ -128,14 +129,14 @@ Result<void> ListenerSet::prepare_listener(const std::shared_ptr<const config::S
   if (before != nullptr && before->shared->protocol != listener.protocol) before = nullptr;
 
   Entry entry;
-  entry.settings = settings;
+  entry.settings = generation.settings;
   entry.listener = &listener;
   entry.shared = before != nullptr ? before->shared
                                    : std::make_shared<ListenerShared>(
                                          listener.name, listener.protocol,
                                          static_cast<unsigned>(workers_.size()), all_connections_);
   if (protocol->make_shared_state != nullptr) {
-    auto state = protocol->make_shared_state(*settings, listener,
+    auto state = protocol->make_shared_state(*generation.settings, listener,
                                              before != nullptr ? before->state : nullptr);
     if (!state) return std::unexpected(state.error().within("listener " + listener.name));
     entry.state = std::move(*state);
@@ -152,7 +153,8 @@ Result<void> ListenerSet::prepare_listener(const std::shared_ptr<const config::S
     }
   }
   prepared.entries_.push_back(std::move(entry));
-  if (auto made = make_generations(settings, listener, prepared.entries_.back(), prepared); !made) {
+  if (auto made = make_generations(generation, listener, prepared.entries_.back(), prepared);
+      !made) {
     return made;
   }
   for (const Endpoint& configured : listener.listen) {
@@ -163,17 +165,22 @@ Result<void> ListenerSet::prepare_listener(const std::shared_ptr<const config::S
   return {};
 }
 
-Result<void> ListenerSet::make_generations(const std::shared_ptr<const config::Settings>& settings,
+Result<void> ListenerSet::make_generations(const Generation& common,
                                            const config::ListenerSettings& listener,
                                            const Entry& entry, Prepared& prepared) {
   const Protocol* protocol = find_protocol(listener.protocol);
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     auto generation = std::make_shared<ListenerGeneration>();
-    generation->settings = settings;
+    generation->settings = common.settings;
     generation->listener = &listener;
     generation->access_log = entry.access_log;
-    const ProtocolContext context{settings, listener,    workers_[i]->io(),
-                                  daemon_,  entry.state, entry.access_log};
+    const ProtocolContext context{.settings = common.settings,
+                                  .listener = listener,
+                                  .io = workers_[i]->io(),
+                                  .daemon = daemon_,
+                                  .shared = entry.state,
+                                  .access_log = entry.access_log,
+                                  .services = common.services};
     const std::string doing = "listener " + listener.name;
     if (protocol->make_stream != nullptr) {
       auto stream = protocol->make_stream(context);

@@ -65,7 +65,8 @@ class ListenerSet {
   /// Opens what `settings` asks for beyond what is open. On failure the error lists what did not
   /// work, a line each, each "FILE:LINE: message" where it comes from a file.
   [[nodiscard]] std::expected<Prepared, std::vector<std::string>> prepare(
-      const std::shared_ptr<const config::Settings>& settings);
+      const std::shared_ptr<const config::Settings>& settings,
+      const std::shared_ptr<const services::ServiceTable>& services);
   /// Hands each worker its plan; cannot fail. `done` is called in the main thread, through `main`,
   /// when all workers have taken it.
   void commit(Prepared prepared, Dispatcher& main, const std::function<void()>& done);
@@ -78,12 +79,17 @@ class ListenerSet {
   void remove_unix_paths();
 
  private:
+  /// What all listeners of one configuration are made from.
+  struct Generation {
+    const std::shared_ptr<const config::Settings>& settings;
+    const std::shared_ptr<const services::ServiceTable>& services;
+  };
   [[nodiscard]] Result<std::vector<std::vector<BoundSocket>>> open_anew(
       const Endpoint& configured, const config::ListenerSettings& listener);
   [[nodiscard]] std::vector<std::vector<BoundSocket>> take_stored(
       const Endpoint& configured, const config::ListenerSettings& listener);
   void store_sockets(const Prepared& prepared);
-  Result<void> prepare_listener(const std::shared_ptr<const config::Settings>& settings,
+  Result<void> prepare_listener(const Generation& generation,
                                 const config::ListenerSettings& listener, Prepared& prepared);
   Result<void> prepare_address(const Endpoint& configured, const config::ListenerSettings& listener,
                                Prepared& prepared);
@@ -91,7 +97,7 @@ class ListenerSet {
                                Prepared& prepared);
   Result<std::vector<std::vector<BoundSocket>>> open_inherited(
       const Endpoint& configured, const config::ListenerSettings& listener) const;
-  Result<void> make_generations(const std::shared_ptr<const config::Settings>& settings,
+  Result<void> make_generations(const Generation& generation,
                                 const config::ListenerSettings& listener, const Entry& entry,
                                 Prepared& prepared);
   /// Who has the sockets that `listener` asks for with `configured`; null: they are to be opened.

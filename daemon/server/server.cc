@@ -106,10 +106,11 @@ std::expected<void, Server::Mistakes> Server::open() {
   if (auto opened = open_tasks(); !opened) return failed(opened.error());
   if (auto opened = open_workers(); !opened) return failed(opened.error());
   services_ = std::make_unique<services::ServiceSet>(*io_, clock_);
-  services_->apply(settings_);
+  const auto services = services_->make_table(*settings_);
+  services_->apply(settings_, *services);
   listeners_ = std::make_unique<ListenerSet>(workers_, *this, manager_, std::move(inherited_));
   listeners_->all_connections().set_maximum(connection_limit(*settings_));
-  auto prepared = listeners_->prepare(settings_);
+  auto prepared = listeners_->prepare(settings_, services);
   if (!prepared) return std::unexpected(prepared.error());
   if (auto opened = open_control(); !opened) return failed(opened.error());
   for (auto& worker : workers_) {
@@ -229,15 +230,17 @@ void Server::start_reload() {
     refuse_reload(format_all(loaded.error()));
     return;
   }
-  auto prepared = listeners_->prepare(*loaded);
+  const auto services = services_->make_table(**loaded);
+  auto prepared = listeners_->prepare(*loaded, services);
   if (!prepared) {
     refuse_reload(prepared.error());
     return;
   }
-  use(std::move(*loaded), std::move(*prepared));
+  use(std::move(*loaded), std::move(*prepared), *services);
 }
 
-void Server::use(std::shared_ptr<const config::Settings> settings, ListenerSet::Prepared prepared) {
+void Server::use(std::shared_ptr<const config::Settings> settings, ListenerSet::Prepared prepared,
+                 const services::ServiceTable& services) {
   control::ReloadOutcome outcome;
   for (const config::Change& change : config::describe_changes(*settings_, *settings)) {
     outcome.changes.push_back(change.text + (change.needs_restart ? " (needs a restart)" : ""));
@@ -248,7 +251,7 @@ void Server::use(std::shared_ptr<const config::Settings> settings, ListenerSet::
   listeners_->all_connections().set_maximum(connection_limit(*settings));
   tasks_->apply(task_service_settings(settings->tasks));
   settings_ = std::move(settings);
-  services_->apply(settings_);
+  services_->apply(settings_, services);
   outcome.generation = ++generation_;
   loaded_at_ = clock_.wall();
   listeners_->commit(std::move(prepared), *dispatcher_, [this, outcome] {

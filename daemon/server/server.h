@@ -31,7 +31,8 @@ class FifoChannel;
 }  // namespace control
 namespace services {
 class ServiceSet;
-}
+class ServiceTable;
+}  // namespace services
 namespace tasks {
 class TaskService;
 }
@@ -92,7 +93,8 @@ class Server final : public control::DaemonControl, public DaemonQueries {
   void reopen_logs();
 
   void start_reload();
-  void use(std::shared_ptr<const config::Settings> settings, ListenerSet::Prepared prepared);
+  void use(std::shared_ptr<const config::Settings> settings, ListenerSet::Prepared prepared,
+           const services::ServiceTable& services);
   void refuse_reload(Mistakes mistakes);
   void finish_reload(const control::ReloadOutcome& outcome);
 

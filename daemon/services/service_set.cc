@@ -7,30 +7,18 @@
 
 namespace netd::services {
 
-std::string_view health_name(Health health) {
-  switch (health) {
-    case Health::healthy:
-      return "healthy";
-    case Health::unhealthy:
-      return "unhealthy";
-    case Health::unknown:
-      break;
-  }
-  return "unknown";
-}
-
 Instance::Instance(IoContext& io, const Clock& clock, const config::ServiceSettings& service,
-                   const Endpoint& address)
+                   std::shared_ptr<SharedInstance> shared)
     : service_(service.name),
-      address_(address),
+      shared_(std::move(shared)),
       interval_(service.health_interval),
       timer_(io.dispatcher, [this] { check(); }) {
   if (service.health == "off") {
-    health_ = Health::healthy;
+    shared_->set_health(Health::healthy);
     return;
   }
   check_ = std::make_unique<HealthCheck>(
-      io, clock, address, service.health == "tcp" ? "" : service.health, service.health_timeout);
+      io, clock, address(), service.health == "tcp" ? "" : service.health, service.health_timeout);
   timer_.arm(Duration::zero());
 }
 
@@ -46,52 +34,80 @@ void Instance::on_checked(const Result<void>& outcome) {
     return;
   }
   ++failures_;
-  if (health_ != Health::healthy || failures_ >= kFailuresToUnhealthy) {
+  if (health() != Health::healthy || failures_ >= kFailuresToUnhealthy) {
     become(Health::unhealthy, outcome.error().what());
   }
 }
 
 void Instance::become(Health health, const std::string& reason) {
   reason_ = reason;
-  if (health == health_) return;
-  const bool was_unknown = std::exchange(health_, health) == Health::unknown;
-  const std::string who = "service " + service_ + ": " + address_.text();
+  const Health before = shared_->health();
+  if (health == before) return;
+  shared_->set_health(health);
+  const bool was_unknown = before == Health::unknown;
+  const std::string who = "service " + service_ + ": " + address().text();
   if (health == Health::unhealthy) {
     LogEntry(LogLevel::warning, "instance_unhealthy")
         .field("NETD_SERVICE", service_)
-        .field("NETD_INSTANCE", address_.text())
+        .field("NETD_INSTANCE", address().text())
         .send(who + " is unhealthy: " + reason);
   } else if (!was_unknown) {
     LogEntry(LogLevel::info, "instance_healthy")
         .field("NETD_SERVICE", service_)
-        .field("NETD_INSTANCE", address_.text())
+        .field("NETD_INSTANCE", address().text())
         .send(who + " is healthy again");
   }
 }
 
-void ServiceSet::apply(const std::shared_ptr<const config::Settings>& settings) {
-  std::vector<Service> before = std::exchange(services_, {});
-  for (const config::ServiceSettings& wanted : settings->services) {
-    const config::ServiceSettings* known =
-        settings_ ? settings_->find_service(wanted.name) : nullptr;
-    const bool same_checks = known != nullptr && known->health == wanted.health &&
-                             known->health_interval == wanted.health_interval &&
-                             known->health_timeout == wanted.health_timeout;
-    const auto old = std::ranges::find(before, wanted.name, &Service::name);
-    Service service{wanted.name, {}};
-    for (const Endpoint& address : wanted.instances) {
-      std::unique_ptr<Instance> instance;
-      if (same_checks && old != before.end()) {
-        const auto found = std::ranges::find_if(old->instances, [&](const auto& one) {
-          return one != nullptr && one->address() == address;
-        });
-        if (found != old->instances.end()) instance = std::move(*found);
-      }
-      if (!instance) instance = std::make_unique<Instance>(io_, clock_, wanted, address);
-      service.instances.push_back(std::move(instance));
-    }
-    services_.push_back(std::move(service));
+std::unique_ptr<Instance>* ServiceSet::find_same(const config::ServiceSettings& wanted,
+                                                 const Endpoint& address) {
+  const config::ServiceSettings* known = settings_ ? settings_->find_service(wanted.name) : nullptr;
+  if (known == nullptr || known->health != wanted.health ||
+      known->health_interval != wanted.health_interval ||
+      known->health_timeout != wanted.health_timeout) {
+    return nullptr;
   }
+  const auto service = std::ranges::find(services_, wanted.name, &Service::name);
+  if (service == services_.end()) return nullptr;
+  const auto found = std::ranges::find_if(service->instances, [&](const auto& one) {
+    return one != nullptr && one->address() == address;
+  });
+  return found == service->instances.end() ? nullptr : &*found;
+}
+
+std::shared_ptr<const ServiceTable> ServiceSet::make_table(const config::Settings& settings) {
+  auto table = std::make_shared<ServiceTable>();
+  for (const config::ServiceSettings& wanted : settings.services) {
+    auto service = std::make_shared<SharedService>();
+    service->name = wanted.name;
+    service->connect_timeout = wanted.connect_timeout;
+    service->answer_timeout = wanted.answer_timeout;
+    service->tunnel_timeout = wanted.tunnel_timeout;
+    service->idle_connections = wanted.idle_connections;
+    for (const Endpoint& address : wanted.instances) {
+      const auto* const same = find_same(wanted, address);
+      service->instances.push_back(
+          same != nullptr ? (*same)->shared() : std::make_shared<SharedInstance>(address, clock_));
+    }
+    table->add(std::move(service));
+  }
+  return table;
+}
+
+void ServiceSet::apply(const std::shared_ptr<const config::Settings>& settings,
+                       const ServiceTable& table) {
+  std::vector<Service> services;
+  for (const config::ServiceSettings& wanted : settings->services) {
+    Service service{wanted.name, {}};
+    for (const auto& shared : table.find(wanted.name)->instances) {
+      auto* const same = find_same(wanted, shared->address());
+      service.instances.push_back(same != nullptr
+                                      ? std::move(*same)
+                                      : std::make_unique<Instance>(io_, clock_, wanted, shared));
+    }
+    services.push_back(std::move(service));
+  }
+  services_ = std::move(services);
   settings_ = settings;
 }
 

@@ -11,12 +11,9 @@
 #include "daemon/event/timer.h"
 #include "daemon/net/io_context.h"
 #include "daemon/services/health_check.h"
+#include "daemon/services/service_table.h"
 
 namespace netd::services {
-
-enum class Health : std::uint8_t { unknown, healthy, unhealthy };
-
-[[nodiscard]] std::string_view health_name(Health health);
 
 /// One instance and the checks that it undergoes.
 class Instance {
@@ -24,11 +21,13 @@ class Instance {
   /// A healthy one that fails once may have been restarting: it takes this many in a row.
   static constexpr unsigned kFailuresToUnhealthy = 2;
 
+  /// `io` and `clock` must outlive the instance.
   Instance(IoContext& io, const Clock& clock, const config::ServiceSettings& service,
-           const Endpoint& address);
+           std::shared_ptr<SharedInstance> shared);
 
-  [[nodiscard]] const Endpoint& address() const { return address_; }
-  [[nodiscard]] Health health() const { return health_; }
+  [[nodiscard]] const Endpoint& address() const { return shared_->address(); }
+  [[nodiscard]] Health health() const { return shared_->health(); }
+  [[nodiscard]] const std::shared_ptr<SharedInstance>& shared() const { return shared_; }
   /// Why it is unhealthy, for people; empty otherwise.
   [[nodiscard]] const std::string& reason() const { return reason_; }
 
@@ -38,9 +37,8 @@ class Instance {
   void become(Health health, const std::string& reason);
 
   const std::string service_;
-  const Endpoint address_;
+  const std::shared_ptr<SharedInstance> shared_;  // with the workers
   const std::chrono::milliseconds interval_;
-  Health health_ = Health::unknown;
   std::string reason_;
   unsigned failures_ = 0;  // in a row
   Timer timer_;
@@ -58,12 +56,19 @@ class ServiceSet {
   /// Both must outlive the set.
   ServiceSet(IoContext& io, const Clock& clock) : io_(io), clock_(clock) {}
 
-  /// Takes the services of a configuration into use. What is the same in both keeps its state and
-  /// its rhythm.
-  void apply(const std::shared_ptr<const config::Settings>& settings);
+  /// What the workers see of a configuration's services. What is the same as in the one in use is
+  /// shared with it; nothing is checked before apply().
+  [[nodiscard]] std::shared_ptr<const ServiceTable> make_table(const config::Settings& settings);
+  /// Takes the services of a configuration into use, `table` being made from it. What is the same
+  /// in both keeps its state and its rhythm.
+  void apply(const std::shared_ptr<const config::Settings>& settings, const ServiceTable& table);
   [[nodiscard]] const std::vector<Service>& services() const { return services_; }
 
  private:
+  /// The instance in use at that address, when its checks stay what they are; else null.
+  [[nodiscard]] std::unique_ptr<Instance>* find_same(const config::ServiceSettings& wanted,
+                                                     const Endpoint& address);
+
   IoContext& io_;
   const Clock& clock_;
   std::shared_ptr<const config::Settings> settings_;  // shared with the listeners' sessions

@@ -76,8 +76,8 @@ class RawConnection:
         assert line.endswith(b"\r"), f"a bare LF after {line!r}"
         return line[:-1]
 
-    def receive(self, to_head=False):
-        """The next answer, or None when the connection has ended instead."""
+    def receive(self, to_head=False, chunked=False):
+        """The next answer, or None when the connection has ended instead. `chunked`: it may be."""
         while not self.buffer:
             if not self._more():
                 return None
@@ -91,11 +91,28 @@ class RawConnection:
             assert field, f"no field line: {line!r}"
             fields.append((field[1].decode().lower(), field[2].decode("latin-1")))
         answer = Answer(status, match[2].decode(), fields, b"")
-        answer.body = self._body(answer, to_head)
+        answer.body = self._body(answer, to_head, chunked)
         return answer
 
-    def _body(self, answer, to_head):
+    def _take(self, length):
+        while len(self.buffer) < length:
+            assert self._more(), f"ends within a body: {len(self.buffer)} of {length}"
+        data, self.buffer = self.buffer[:length], self.buffer[length:]
+        return data
+
+    def _chunks(self):
+        body = b""
+        while size := int(self._line(), 16):
+            body += self._take(size)
+            assert self._line() == b""
+        assert self._line() == b""
+        return body
+
+    def _body(self, answer, to_head, chunked):
         length = answer.get("content-length")
+        if chunked and answer.get("transfer-encoding") is not None:
+            assert answer.get("transfer-encoding") == "chunked" and length is None
+            return b"" if to_head else self._chunks()
         assert answer.get("transfer-encoding") is None
         if answer.status < 200 or answer.status in (204, 304):
             assert length is None or answer.status == 304
@@ -103,10 +120,7 @@ class RawConnection:
         assert length is not None and length.isdigit(), f"no length: {answer}"
         if to_head:
             return b""
-        while len(self.buffer) < int(length):
-            assert self._more(), f"ends within a body: {len(self.buffer)} of {length}"
-        body, self.buffer = self.buffer[:int(length)], self.buffer[int(length):]
-        return body
+        return self._take(int(length))
 
     def at_end(self):
         """Whether the server closes without another byte."""

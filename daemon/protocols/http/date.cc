@@ -151,6 +151,10 @@ char* put_two(char* out, unsigned value) {
 
 }  // namespace
 
+std::int64_t unix_seconds(const Clock& clock) {
+  return std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch()).count();
+}
+
 void format_date(std::int64_t unix_seconds, char* out) {
   namespace chr = std::chrono;
   constexpr std::int64_t kFirst = -62167219200;  // 0000-01-01

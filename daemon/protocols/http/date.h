@@ -5,9 +5,14 @@
 #include <optional>
 #include <string_view>
 
+#include "daemon/base/clock.h"
+
 namespace netd::http {
 
 inline constexpr std::size_t kDateSize = 29;  // "Sun, 06 Nov 1994 08:49:37 GMT"
+
+/// The time of day in seconds since 1970.
+[[nodiscard]] std::int64_t unix_seconds(const Clock& clock);
 
 /// Writes kDateSize characters: the preferred form, for seconds since 1970. What lies outside the
 /// years 0 to 9999 is brought inside.

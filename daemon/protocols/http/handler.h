@@ -32,6 +32,8 @@ struct Awaited {
   bool is_health = false;
 };
 
+class ProxyHandler;
+
 /// Lives in one worker's thread.
 class Handler {
  public:
@@ -49,6 +51,8 @@ class Handler {
   [[nodiscard]] virtual bool handles_options() const { return false; }
   /// Whether Exchange::local is needed: finding it out costs a system call.
   [[nodiscard]] virtual bool wants_local_address() const { return false; }
+  /// Not null: requests are passed on together with their bodies, in place of handle().
+  [[nodiscard]] virtual ProxyHandler* proxy() { return nullptr; }
   [[nodiscard]] virtual Outcome handle(const Exchange& exchange, Response& response,
                                        Awaited& awaited) = 0;
 };

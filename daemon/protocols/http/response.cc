@@ -59,8 +59,12 @@ std::string_view reason_phrase(int status) {
       return "Internal Server Error";
     case 501:
       return "Not Implemented";
+    case 502:
+      return "Bad Gateway";
     case 503:
       return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
     case 505:
       return "HTTP Version Not Supported";
     default:
@@ -102,6 +106,7 @@ void Response::set_text(std::string_view content_type, std::string content) {
 
 HeadWriter::HeadWriter(std::string_view server, std::string_view common) {
   if (!server.empty()) fixed_.append("Server: ").append(server).append("\r\n");
+  server_size_ = fixed_.size();
   fixed_ += common;
 }
 

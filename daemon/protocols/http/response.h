@@ -57,13 +57,23 @@ class HeadWriter {
   /// The head with its empty line; valid until the next call. `now` is seconds since 1970.
   [[nodiscard]] std::string_view write(const Response& response, Context context, std::int64_t now);
 
+  /// Parts of it, for heads that are written elsewhere; the date is valid until the next call.
+  [[nodiscard]] std::string_view common_fields() const {
+    return std::string_view(fixed_).substr(server_size_);
+  }
+  [[nodiscard]] std::string_view date_field(std::int64_t now) {
+    refresh_date(now);
+    return date_;
+  }
+
  private:
   void refresh_date(std::int64_t now);
 
   std::string head_;
-  std::string fixed_;          // the Server field and the common ones
-  std::string date_;           // the Date field
-  std::int64_t date_of_ = -1;  // the second that date_ was formatted for
+  std::string fixed_;            // the Server field and the common ones
+  std::size_t server_size_ = 0;  // of the Server field in fixed_
+  std::string date_;             // the Date field
+  std::int64_t date_of_ = -1;    // the second that date_ was formatted for
 };
 
 }  // namespace netd::http

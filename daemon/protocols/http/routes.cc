@@ -21,6 +21,7 @@ constexpr std::array kHandlers = std::to_array<NamedHandler>({
     {"status", HandlerKind::status},
     {"metrics", HandlerKind::metrics},
     {"health", HandlerKind::health},
+    {"proxy", HandlerKind::proxy},
 });
 
 bool matches(const RoutePattern& pattern, std::string_view host, std::string_view path) {
@@ -65,7 +66,7 @@ Result<RouteSpec> parse_route(std::string_view text) {
       std::find_if(kHandlers.begin(), kHandlers.end(),
                    [&](const NamedHandler& handler) { return handler.name == words[1]; });
   if (named == kHandlers.end()) {
-    return fail("expected the handler static, info, status, metrics or health");
+    return fail("expected the handler static, info, status, metrics, health or proxy");
   }
   spec.handler = named->kind;
   // The argument is all the rest, so that a folder's name may hold spaces.
@@ -73,6 +74,8 @@ Result<RouteSpec> parse_route(std::string_view text) {
   spec.argument = trim(text.substr(after));
   if (spec.handler == HandlerKind::static_files) {
     if (!spec.argument.starts_with('/')) return fail("expected static with an absolute folder");
+  } else if (spec.handler == HandlerKind::proxy) {
+    if (split_words(spec.argument).size() != 1) return fail("expected proxy with a service");
   } else if (!spec.argument.empty()) {
     return fail("expected nothing after the handler");
   }

@@ -20,13 +20,13 @@ struct RoutePattern {
 /// The error completes "expected ...".
 [[nodiscard]] Result<RoutePattern> parse_route_pattern(std::string_view text);
 
-enum class HandlerKind : std::uint8_t { static_files, info, status, metrics, health };
+enum class HandlerKind : std::uint8_t { static_files, info, status, metrics, health, proxy };
 
 /// One `route =` value: "[HOST]/PREFIX HANDLER [ARGUMENT]".
 struct RouteSpec {
   RoutePattern pattern;
   HandlerKind handler = HandlerKind::info;
-  std::string argument;  ///< static_files: the folder, absolute
+  std::string argument;  ///< static_files: the folder, absolute; proxy: the service
 };
 [[nodiscard]] Result<RouteSpec> parse_route(std::string_view text);
 

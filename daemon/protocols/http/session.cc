@@ -19,14 +19,11 @@ constexpr std::string_view kAllMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, O
 // Rates are measured over this long: pauses are no attack.
 constexpr std::chrono::seconds kRatePeriod{10};
 
+// How long an open tunnel may be silent while the server is stopping.
+constexpr std::chrono::seconds kDrainSilence{1};
+
 // Larger pieces of memory go to the socket without a copy.
 constexpr std::size_t kMaxCopied = std::size_t{64} << 10;
-
-std::int64_t wall_seconds(const Connection& connection) {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             connection.dispatcher().clock().wall().time_since_epoch())
-      .count();
-}
 
 }  // namespace
 
@@ -37,22 +34,34 @@ void HttpSession::on_open() { connection().set_idle_timeout(site_.limits().idle_
 // ---- Input.
 
 bool HttpSession::can_go_on() const {
-  return (state_ == State::head || state_ == State::body) && connection().is_open() &&
-         !connection().backlogged();
+  const bool takes_input =
+      state_ == State::head || state_ == State::body || state_ == State::proxied;
+  return takes_input && connection().is_open() && !connection().backlogged();
 }
 
 std::size_t HttpSession::on_data(std::string_view input) {
-  site_.now = wall_seconds(connection());
+  site_.now = unix_seconds(connection().dispatcher().clock());
   std::size_t used = 0;
   while (used < input.size() && can_go_on()) {
     const std::string_view rest = input.substr(used);
-    const std::size_t taken = state_ == State::head ? take_head(rest) : take_body(rest);
+    const std::size_t taken = take(rest);
     if (taken == 0) break;
     used += taken;
   }
   has_leftover_ = used < input.size();
   if (connection().backlogged()) watch(Timing::sending);
   return used;
+}
+
+std::size_t HttpSession::take(std::string_view input) {
+  switch (state_) {
+    case State::body:
+      return take_body(input);
+    case State::proxied:
+      return take_proxied(input);
+    default:
+      return take_head(input);
+  }
 }
 
 std::size_t HttpSession::take_head(std::string_view input) {
@@ -80,6 +89,11 @@ std::size_t HttpSession::take_head(std::string_view input) {
       refuse(site_.target.status, site_.target.reason, true);
     }
     return input.size();
+  }
+  if (site_.has_proxies()) {
+    if (ProxyHandler* const proxy = find_proxy()) {
+      return size + begin_proxy(*proxy, framing, input.substr(0, size), input.substr(size));
+    }
   }
   if (!framing.has_body()) {
     respond(framing, input.substr(0, size));
@@ -156,7 +170,7 @@ void HttpSession::restore_request() {
 Handler* HttpSession::find_handler(Response& response, std::string_view& path) const {
   const Method method = site_.request.method;
   if (method == Method::other) {
-    response.status = 501;
+    response.status = 501;  // though a service may know it: see find_proxy()
     return nullptr;
   }
   if (method == Method::connect) {
@@ -253,7 +267,7 @@ void HttpSession::send(bool keep_alive) {
 
 void HttpSession::refuse(int status, std::string_view reason, bool has_request) {
   if (!has_request) site_.request.clear();
-  site_.now = wall_seconds(connection());
+  site_.now = unix_seconds(connection().dispatcher().clock());
   site_.response.clear();
   site_.response.status = status;
   site_.pages().fill(site_.request.value(Name::accept), reason, site_.response);
@@ -290,7 +304,7 @@ void HttpSession::await_document(const Framing& framing, std::string_view head,
 
 void HttpSession::on_document(std::string text) {
   if (state_ != State::awaiting) return;
-  site_.now = wall_seconds(connection());
+  site_.now = unix_seconds(connection().dispatcher().clock());
   restore_request();
   const std::unique_ptr<Unfinished> request = std::exchange(unfinished_, nullptr);
   const Awaited& awaited = request->awaited;
@@ -311,6 +325,15 @@ void HttpSession::on_document(std::string text) {
 
 void HttpSession::on_end() {
   if (state_ == State::closing) return;
+  if (state_ == State::proxied) {
+    // Half-close is no reason not to answer.
+    if (unfinished_->proxied->is_tunnel()) {
+      unfinished_->proxied->end_tunnel();
+    } else if (!unfinished_->proxied->body_is_complete()) {
+      fail_proxied(400, "the request ends in the middle");
+    }
+    return;
+  }
   if (state_ == State::body || parser_.started()) {
     refuse(400, "the request ends in the middle", false);
   } else {
@@ -320,12 +343,23 @@ void HttpSession::on_end() {
 
 void HttpSession::on_drained() {
   if (timing_ == Timing::sending) stop_watching();
+  if (state_ == State::proxied) {
+    ProxyTransaction& proxied = *unfinished_->proxied;
+    if (!proxied.body_is_complete()) watch(Timing::receiving);
+    proxied.on_client_drained();
+    return;
+  }
   const bool idle = state_ == State::head && !has_leftover_;
   if (state_ == State::closing || (shutting_down_ && idle)) connection().close();
 }
 
 void HttpSession::on_shutdown() {
   shutting_down_ = true;
+  if (state_ == State::proxied && unfinished_->proxied->is_tunnel()) {
+    // It lives for as long as something moves.
+    connection().set_idle_timeout(kDrainSilence);
+    return;
+  }
   const bool idle = state_ == State::head && !has_leftover_ && !connection().backlogged();
   if (idle) connection().close();
 }
@@ -364,6 +398,10 @@ void HttpSession::on_timeout(Timeout which) {
     on_deadline();
     return;
   }
+  if (state_ == State::proxied) {
+    on_proxied_idle();
+    return;
+  }
   const bool rate_decides = timing_ == Timing::sending && site_.limits().min_rate > 0;
   if (rate_decides || state_ == State::awaiting) return;
   if (timing_ == Timing::sending || state_ == State::closing) {
@@ -378,8 +416,10 @@ void HttpSession::on_timeout(Timeout which) {
 void HttpSession::on_deadline() {
   if (timing_ == Timing::receiving || timing_ == Timing::sending) {
     const std::uint64_t now = progress();
+    const bool held = state_ == State::proxied && timing_ == Timing::receiving &&
+                      unfinished_->proxied->holds_client();
     const auto least = site_.limits().min_rate * static_cast<std::uint64_t>(kRatePeriod.count());
-    if (now >= progress_mark_ + least) {
+    if (held || now >= progress_mark_ + least) {
       progress_mark_ = now;
       connection().set_deadline(kRatePeriod);
       return;
@@ -387,9 +427,15 @@ void HttpSession::on_deadline() {
   }
   if (timing_ == Timing::sending) {
     connection().abort(true);
+  } else if (timing_ != Timing::none && state_ == State::proxied) {
+    fail_proxied(408, "the request took too long");
   } else if (timing_ != Timing::none) {
     refuse(408, "the request took too long", false);
   }
+}
+
+void HttpSession::on_closed() noexcept {
+  if (state_ == State::proxied) unfinished_->proxied->abandon();
 }
 
 }  // namespace netd::http

@@ -10,12 +10,13 @@
 #include "daemon/protocols/http/framing.h"
 #include "daemon/protocols/http/handler.h"
 #include "daemon/protocols/http/parser.h"
+#include "daemon/protocols/http/proxy_transaction.h"
 
 namespace netd::http {
 
 class Site;
 
-class HttpSession final : public Session {
+class HttpSession final : public Session, private ProxyClient {
  public:
   /// `site` must outlive the session.
   HttpSession(Connection& connection, Site& site);
@@ -26,26 +27,30 @@ class HttpSession final : public Session {
   void on_drained() override;
   void on_timeout(Timeout which) override;
   void on_shutdown() override;
+  void on_closed() noexcept override;
 
  private:
   enum class State : std::uint8_t {
     head,      ///< between requests, or in a head
     body,      ///< the rest of a body is to come
     awaiting,  ///< the daemon was asked for a document
+    proxied,   ///< an instance of a service is at work
     closing,   ///< nothing more is read
   };
   /// What the connection's deadline is set for.
   enum class Timing : std::uint8_t { none, head, receiving, sending };
 
-  /// A request whose body comes in pieces, or whose answer the daemon is still writing.
+  /// A request whose body comes in pieces, or whose answer somebody else is still writing.
   struct Unfinished {
     Framing framing;
     BodyDecoder decoder;
     std::string head;  // a copy: the request is parsed again when its body is complete
     Awaited awaited;
+    std::unique_ptr<ProxyTransaction> proxied;
   };
 
   [[nodiscard]] bool can_go_on() const;
+  std::size_t take(std::string_view input);
   std::size_t take_head(std::string_view input);
   std::size_t take_body(std::string_view input);
   /// Begins a body that did not come as a whole. `head` is the request's.
@@ -68,6 +73,26 @@ class HttpSession final : public Session {
   void stop_watching();
   [[nodiscard]] std::uint64_t progress() const;
   void on_deadline();
+
+  // In session_proxy.cc.
+  /// The handler that passes the request on, or null.
+  [[nodiscard]] ProxyHandler* find_proxy() const;
+  /// `rest` is what came behind the head; returns how much of it is consumed.
+  std::size_t begin_proxy(ProxyHandler& proxy, const Framing& framing, std::string_view head,
+                          std::string_view rest);
+  std::size_t take_proxied(std::string_view input);
+  std::size_t pass_body(std::string_view input);
+  void fail_proxied(int status, std::string_view reason);
+  std::unique_ptr<Unfinished> end_proxied();
+  void log_proxied();
+  void on_proxied_idle();
+  void on_proxy_failed(int status, const std::string& reason) override;
+  void on_proxy_done(bool keep_alive) override;
+  void on_proxy_broken() override;
+  void on_proxy_wrote() override;
+  void on_proxy_tunnel() override;
+  void on_proxy_tunnel_end() override;
+  [[nodiscard]] bool may_keep_alive() const override;
 
   Site& site_;
   HeadParser parser_;

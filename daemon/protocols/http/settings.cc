@@ -102,7 +102,7 @@ constexpr std::array<std::string_view, 2> kLogFormats = {"combined", "json"};
 constexpr std::array kRows = {
     SettingRow{.key = "route",
                .help = "[HOST]/PREFIX HANDLER [ARGUMENT]; handlers: static DIR, info, status, "
-                       "metrics, health",
+                       "metrics, health, proxy SERVICE",
                .list = true,
                .required = true,
                .check = check_route},
@@ -244,6 +244,10 @@ void check_settings(const config::Section& section, std::vector<config::Mistake>
           section.refusal("route", value, "a host and prefix that no other route has"));
     }
     seen.push_back(spec->pattern);
+    if (spec->handler == HandlerKind::proxy && !section.has_service(spec->argument)) {
+      mistakes.push_back(section.refusal(
+          "route", value, "proxy with the name of a service: there is no [service NAME] of it"));
+    }
     if (spec->handler != HandlerKind::static_files) continue;
     if (const std::string trouble = folder_trouble(spec->argument); !trouble.empty()) {
       mistakes.push_back(section.refusal("route", value, "a folder to read: " + trouble));

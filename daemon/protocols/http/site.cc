@@ -8,6 +8,7 @@
 #include "daemon/protocols/http/access_line.h"
 #include "daemon/protocols/http/document_handler.h"
 #include "daemon/protocols/http/info_handler.h"
+#include "daemon/protocols/http/proxy_handler.h"
 #include "daemon/protocols/http/session.h"
 #include "daemon/protocols/http/static_handler.h"
 
@@ -39,12 +40,13 @@ Site::Site(const ProtocolContext& context, HttpSettings settings)
       break;
   }
   for (const RouteSpec& spec : settings.routes) {
-    routes_.add(spec.pattern, make_handler(spec, settings, context.io.dispatcher));
+    routes_.add(spec.pattern, make_handler(spec, settings, context));
+    has_proxies_ |= spec.handler == HandlerKind::proxy;
   }
 }
 
 std::unique_ptr<Handler> Site::make_handler(const RouteSpec& spec, const HttpSettings& settings,
-                                            Dispatcher& dispatcher) {
+                                            const ProtocolContext& context) {
   switch (spec.handler) {
     case HandlerKind::info:
       return std::make_unique<InfoHandler>();
@@ -54,6 +56,10 @@ std::unique_ptr<Handler> Site::make_handler(const RouteSpec& spec, const HttpSet
       return std::make_unique<DocumentHandler>(DocumentHandler::Kind::metrics);
     case HandlerKind::health:
       return std::make_unique<DocumentHandler>(DocumentHandler::Kind::health);
+    case HandlerKind::proxy:
+      // The loader has made sure that the service is there.
+      return std::make_unique<ProxyHandler>(context.io, context.services->find(spec.argument),
+                                            head_writer_);
     case HandlerKind::static_files:
       break;
   }
@@ -66,7 +72,7 @@ std::unique_ptr<Handler> Site::make_handler(const RouteSpec& spec, const HttpSet
   for (const auto& [pattern, value] : settings.cache_control) {
     if (pattern == spec.pattern) options.fields += "Cache-Control: " + value + "\r\n";
   }
-  return std::make_unique<StaticHandler>(std::move(options), cache_, dispatcher);
+  return std::make_unique<StaticHandler>(std::move(options), cache_, context.io.dispatcher);
 }
 
 std::unique_ptr<Session> Site::open(Connection& connection) {

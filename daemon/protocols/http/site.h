@@ -33,6 +33,7 @@ class Site final : public StreamProtocol {
 
   [[nodiscard]] const Limits& limits() const { return limits_; }
   [[nodiscard]] const Routes& routes() const { return routes_; }
+  [[nodiscard]] bool has_proxies() const { return has_proxies_; }
   [[nodiscard]] const ErrorPages& pages() const { return pages_; }
   [[nodiscard]] DaemonQueries& daemon() const { return daemon_; }
   [[nodiscard]] HeadWriter& head_writer() { return head_writer_; }
@@ -58,7 +59,7 @@ class Site final : public StreamProtocol {
   Site(const ProtocolContext& context, HttpSettings settings);
   [[nodiscard]] std::unique_ptr<Handler> make_handler(const RouteSpec& spec,
                                                       const HttpSettings& settings,
-                                                      Dispatcher& dispatcher);
+                                                      const ProtocolContext& context);
 
   std::shared_ptr<const config::Settings> generation_;  // owns listener_
   const config::ListenerSettings& listener_;
@@ -70,7 +71,8 @@ class Site final : public StreamProtocol {
   ErrorPages pages_;
   MimeTypes types_;
   FileCache cache_;  // depends on: types_
-  Routes routes_;    // depends on: cache_
+  Routes routes_;    // depends on: cache_, head_writer_
+  bool has_proxies_ = false;
   std::deque<SocketAddress> local_addresses_;
 };
 

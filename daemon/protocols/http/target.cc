@@ -87,14 +87,28 @@ bool leave_segment(std::string& path) {
   return true;
 }
 
+/// Whether what stands between two slashes holds a dot segment once its encoded slashes count.
+bool has_dot_segment(std::string_view text) {
+  for (;;) {
+    const std::size_t slash = text.find('/');
+    const std::string_view part = text.substr(0, slash);
+    if (part == "." || part == "..") return true;
+    if (slash == std::string_view::npos) return false;
+    text.remove_prefix(slash + 1);
+  }
+}
+
 // Decoding comes first and happens once, so that no second decoding downstream can find new dots or
 // slashes; then the segments are judged as they would be opened (RFC 3986, section 5.2.4).
 bool read_path(std::string_view raw, Target& target) {
   std::string& path = target.path;
   path.assign(1, '/');
   std::size_t segment = 1;  // where the segment that is being read begins in path
-  const auto end_segment = [&path, &segment](bool by_slash) {
+  const auto end_segment = [&path, &segment, &target](bool by_slash) {
     const std::string_view last = std::string_view(path).substr(segment);
+    if (target.has_encoded_slash || last.starts_with('.')) {
+      target.has_dot_segments |= has_dot_segment(last);
+    }
     if (last == "..") {
       path.resize(segment);
       if (!leave_segment(path)) return false;
@@ -173,7 +187,7 @@ void read_target(const Request& request, Target& target) {
   target.form = Target::Form::origin;
   target.path.clear();
   target.query = {};
-  target.has_query = target.has_encoded_slash = false;
+  target.has_query = target.has_encoded_slash = target.has_dot_segments = false;
   target.status = 0;
   if (!read_host(request, target)) return;
   const std::string_view text = request.target;

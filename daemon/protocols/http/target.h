@@ -19,6 +19,7 @@ struct Target {
   std::string_view query;  ///< without the '?', as received; view into the request
   bool has_query = false;
   bool has_encoded_slash = false;  ///< the path held %2F: no file can be meant
+  bool has_dot_segments = false;   ///< some were removed, or hide behind an encoded slash
 
   int status = 0;           ///< not 0: refused with this status
   std::string_view reason;  ///< then: why, for people

@@ -78,7 +78,7 @@ class ServiceSetTest : public ::testing::Test {
     service.health_interval = 10ms;
     service.health_timeout = timeout;
     settings->services.push_back(service);
-    set_->apply(settings);
+    set_->apply(settings, *set_->make_table(*settings));
   }
   [[nodiscard]] const Instance& instance() const { return *set_->services()[0].instances[0]; }
   /// Turns the loop until `condition` holds.

@@ -1,0 +1,274 @@
+#include "daemon/protocols/http/proxy_head.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "daemon/base/text.h"
+#include "daemon/protocols/http/fields.h"
+#include "daemon/protocols/http/url.h"
+
+namespace netd::http {
+
+namespace {
+
+void append_number(std::string& out, std::uint64_t value) {
+  std::array<char, 20> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  out.append(digits.data(), end);
+}
+
+void append_field(std::string& out, std::string_view name, std::string_view value) {
+  out.append(name).append(": ").append(value).append("\r\n");
+}
+
+// Fields of one connection by definition, whether Connection names them or not, and Trailer, as
+// trailers stay here.
+bool is_hop_by_hop(std::string_view name) {
+  switch (name.size()) {
+    case 2:
+      return iequals(name, "te");
+    case 7:
+      return iequals(name, "trailer");
+    case 10:
+      return iequals(name, "keep-alive");
+    case 14:
+      return iequals(name, "http2-settings");
+    case 16:
+      return iequals(name, "proxy-connection");
+    default:
+      return false;
+  }
+}
+
+// What only we may say about the client, and what programs behind a CGI would take for the setting
+// of a proxy (CVE-2016-5385).
+bool is_forged(std::string_view name) {
+  switch (name.size()) {
+    case 5:
+      return iequals(name, "proxy");
+    case 16:
+      return iequals(name, "x-forwarded-host");
+    case 17:
+      return iequals(name, "x-forwarded-proto");
+    default:
+      return false;
+  }
+}
+
+/// Whether the proxy writes this field itself, in both directions.
+bool is_rewritten(Name name) {
+  return name == Name::connection || name == Name::content_length ||
+         name == Name::transfer_encoding || name == Name::upgrade;
+}
+
+/// All values of a list field, and what we have to add to it.
+void append_list(std::string& out, std::string_view title, const Request& request, Name name,
+                 std::string_view last) {
+  out.append(title).append(": ");
+  request.each(name, [&](std::string_view value) {
+    if (!value.empty()) out.append(value).append(", ");
+    return true;
+  });
+  out.append(last).append("\r\n");
+}
+
+// RFC 7239, section 6.
+std::string forwarded_element(const SocketAddress& client, std::string_view host) {
+  std::string element = "for=";
+  if (!client.is_ip()) {
+    element += "unknown";
+  } else if (const std::string ip = client.ip_text(); ip.find(':') != std::string::npos) {
+    element += "\"[" + ip + "]\"";
+  } else {
+    element += ip;
+  }
+  if (!host.empty()) element.append(";host=\"").append(host).append("\"");
+  return element + ";proto=http";
+}
+
+/// As it was received, unless it has dot segments: two readers may take those differently, and it
+/// was routed by what we make of them.
+void append_target(std::string& out, const ForwardedRequest& forwarded) {
+  const Target& target = forwarded.target;
+  std::string_view raw = forwarded.request.target;
+  if (target.form == Target::Form::absolute) {
+    raw.remove_prefix(raw.find("://") + 3);
+    raw.remove_prefix(std::min(raw.size(), raw.find_first_of("/?")));
+  }
+  raw = raw.substr(0, raw.find('?'));
+  if (target.has_dot_segments) {
+    append_url_path(out, target.path);
+  } else {
+    out += raw.empty() ? "/" : raw;
+  }
+  if (target.has_query) out.append("?").append(target.query);
+}
+
+/// The authority of the target, which wins over the Host field (RFC 9112, section 3.2.2).
+std::string_view authority_of(const ForwardedRequest& forwarded) {
+  if (forwarded.target.form == Target::Form::absolute) {
+    std::string_view text = forwarded.request.target;
+    text.remove_prefix(text.find("://") + 3);
+    return text.substr(0, text.find_first_of("/?"));
+  }
+  return forwarded.request.value(Name::host);
+}
+
+/// The fields of the client that go along as they are.
+void append_request_fields(std::string& out, const ForwardedRequest& forwarded) {
+  const Request& request = forwarded.request;
+  for (std::size_t i = 0; i < request.field_count(); ++i) {
+    const Field& field = request.field(i);
+    const Name name = request.name(i);
+    switch (name) {
+      case Name::host:
+      case Name::forwarded:
+      case Name::x_forwarded_for:
+        continue;
+      case Name::max_forwards:
+        if (const auto hops = parse_decimal(field.value);
+            request.method == Method::options && hops && *hops > 0) {
+          out += "Max-Forwards: ";
+          append_number(out, *hops - 1);
+          out += "\r\n";
+          continue;
+        }
+        break;
+      case Name::other:
+        if (is_hop_by_hop(field.name) || is_forged(field.name)) continue;
+        break;
+      default:
+        if (is_rewritten(name)) continue;
+    }
+    if (forwarded.options.names(field.name)) continue;
+    append_field(out, field.name, field.value);
+  }
+}
+
+}  // namespace
+
+ConnectionOptions::ConnectionOptions(const FieldTable& fields) {
+  if (!fields.has(Name::connection)) return;
+  fields.each(Name::connection, [this](std::string_view value) {
+    for_each_element(value, [this](std::string_view option) {
+      if (iequals(option, "close") || iequals(option, "keep-alive")) return true;
+      if (iequals(option, "upgrade")) {
+        upgrade_ = true;
+        return true;
+      }
+      too_many_ = count_ == kMaxNamed;
+      if (!too_many_) named_[count_++] = option;
+      return !too_many_;
+    });
+    return !too_many_;
+  });
+}
+
+bool ConnectionOptions::names(std::string_view field) const {
+  return std::any_of(named_.begin(), named_.begin() + static_cast<std::ptrdiff_t>(count_),
+                     [field](std::string_view name) { return iequals(name, field); });
+}
+
+bool asks_for_upgrade(const Request& request, const Framing& framing) {
+  if (!request.has(Name::upgrade) || request.minor_version == 0 || framing.has_body()) return false;
+  if (!ConnectionOptions(request).upgrade()) return false;
+  bool allowed = true;
+  request.each(Name::upgrade, [&](std::string_view value) {
+    for_each_element(value, [&](std::string_view protocol) {
+      const std::string_view name = protocol.substr(0, protocol.find('/'));
+      allowed &= !iequals(name, "h2c") && !iequals(name, "h2") && !iequals(name, "http");
+      return allowed;
+    });
+    return allowed;
+  });
+  return allowed;
+}
+
+void write_forwarded_request(std::string& out, const ForwardedRequest& forwarded) {
+  const Request& request = forwarded.request;
+  const std::string_view host = authority_of(forwarded);
+  out.append(request.method_text).append(" ");
+  append_target(out, forwarded);
+  out += " HTTP/1.1\r\n";
+  append_field(out, "Host", host.empty() ? forwarded.default_host : host);
+  append_request_fields(out, forwarded);
+  append_list(out, "Forwarded", request, Name::forwarded,
+              forwarded_element(forwarded.client, host));
+  append_list(out, "X-Forwarded-For", request, Name::x_forwarded_for,
+              forwarded.client.is_ip() ? forwarded.client.ip_text() : "unknown");
+  append_field(out, "X-Forwarded-Proto", "http");
+  if (!host.empty()) append_field(out, "X-Forwarded-Host", host);
+  out += request.minor_version == 0 ? "Via: 1.0 netd\r\n" : "Via: 1.1 netd\r\n";
+  if (forwarded.framing.chunked) {
+    out += "Transfer-Encoding: chunked\r\n";
+  } else if (request.has(Name::content_length)) {
+    out += "Content-Length: ";
+    append_number(out, forwarded.framing.content_length);
+    out += "\r\n";
+  }
+  if (forwarded.upgrade) {
+    out += "Connection: Upgrade\r\n";
+    request.each(Name::upgrade, [&out](std::string_view value) {
+      append_field(out, "Upgrade", value);
+      return true;
+    });
+  }
+  out += "\r\n";
+}
+
+namespace {
+
+void append_status_line(std::string& out, const ResponseHead& head) {
+  out += "HTTP/1.1 ";
+  append_number(out, static_cast<std::uint64_t>(head.status));
+  out.append(" ").append(head.reason).append("\r\n");
+}
+
+/// The fields of the instance that go along as they are.
+void append_answer_fields(std::string& out, const ResponseHead& head,
+                          const ConnectionOptions& options) {
+  for (std::size_t i = 0; i < head.field_count(); ++i) {
+    const Field& field = head.field(i);
+    const Name name = head.name(i);
+    if (name == Name::other ? is_hop_by_hop(field.name) : is_rewritten(name)) continue;
+    if (options.names(field.name)) continue;
+    append_field(out, field.name, field.value);
+  }
+}
+
+}  // namespace
+
+void write_forwarded_answer(std::string& out, const ForwardedAnswer& answer) {
+  append_status_line(out, answer.head);
+  append_answer_fields(out, answer.head, answer.options);
+  if (!answer.head.has(Name::date)) out += answer.date;
+  out += answer.common;
+  if (answer.has_length) {
+    out += "Content-Length: ";
+    append_number(out, answer.length);
+    out += "\r\n";
+  } else if (answer.chunked) {
+    out += "Transfer-Encoding: chunked\r\n";
+  }
+  if (answer.upgrade) {
+    out += "Connection: Upgrade\r\n";
+    answer.head.each(Name::upgrade, [&out](std::string_view value) {
+      append_field(out, "Upgrade", value);
+      return true;
+    });
+  } else if (!answer.keep_alive) {
+    out += "Connection: close\r\n";
+  } else if (answer.http_1_0) {
+    out += "Connection: keep-alive\r\n";
+  }
+  out += "\r\n";
+}
+
+void write_interim_answer(std::string& out, const ResponseHead& head,
+                          const ConnectionOptions& options) {
+  append_status_line(out, head);
+  append_answer_fields(out, head, options);
+  out += "\r\n";
+}
+
+}  // namespace netd::http

@@ -1,0 +1,111 @@
+#include "daemon/services/service_table.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+namespace netd::services {
+
+namespace {
+
+std::string name_of(const Endpoint& address) {
+  std::string text = address.text();
+  constexpr std::string_view kTcp = "tcp:";
+  return address.transport == Transport::tcp ? text.substr(kTcp.size()) : text;
+}
+
+std::unique_ptr<Resolver> make_resolver(const Endpoint& address, const Clock& clock) {
+  if (address.transport != Transport::tcp) return nullptr;
+  return std::make_unique<Resolver>(address.host, address.port, clock);
+}
+
+/// From 0 to `count` - 1, `count` being small. Nothing secret hangs on it.
+std::size_t random_below(std::size_t count) {
+  thread_local std::minstd_rand engine(std::random_device{}());
+  return static_cast<std::size_t>(engine()) % count;
+}
+
+}  // namespace
+
+std::string_view health_name(Health health) {
+  switch (health) {
+    case Health::healthy:
+      return "healthy";
+    case Health::unhealthy:
+      return "unhealthy";
+    case Health::unknown:
+      break;
+  }
+  return "unknown";
+}
+
+SharedInstance::SharedInstance(const Endpoint& address, const Clock& clock)
+    : address_(address), name_(name_of(address)), resolver_(make_resolver(address, clock)) {}
+
+void SharedInstance::set_health(Health health) {
+  health_.store(health, std::memory_order_relaxed);
+  if (health == Health::healthy) penalty_until_.store(0, std::memory_order_relaxed);
+}
+
+void SharedInstance::failed(Monotonic now) {
+  penalty_until_.store((now + kPenalty).time_since_epoch().count(), std::memory_order_relaxed);
+}
+
+bool SharedInstance::failed_lately(Monotonic now) const {
+  return now.time_since_epoch().count() < penalty_until_.load(std::memory_order_relaxed);
+}
+
+void ServiceTable::add(std::shared_ptr<const SharedService> service) {
+  services_.push_back(std::move(service));
+}
+
+std::shared_ptr<const SharedService> ServiceTable::find(std::string_view name) const {
+  const auto found = std::ranges::find(services_, name, [](const auto& one) { return one->name; });
+  return found == services_.end() ? nullptr : *found;
+}
+
+bool InstanceChoice::was_tried(std::size_t index) const {
+  return std::ranges::any_of(tried_, [index](const auto& one) { return one.first == index; });
+}
+
+std::size_t InstanceChoice::next(Monotonic now) {
+  // Those that failed a moment ago come last: a client need not find that out again.
+  std::size_t good = 0;
+  std::size_t doubtful = 0;
+  const auto is_open = [this](std::size_t index) {
+    return service_.instances[index]->health() != Health::unhealthy && !was_tried(index);
+  };
+  // Another thread may change an instance between two looks at it, so each index is judged again
+  // where it is taken, and the first that still fits stands in when the counts have changed.
+  for (std::size_t i = 0; i < service_.instances.size(); ++i) {
+    if (is_open(i)) ++(service_.instances[i]->failed_lately(now) ? doubtful : good);
+  }
+  current_ = kNone;
+  if (good + doubtful == 0) return kNone;
+  std::size_t skip = random_below(good > 0 ? good : doubtful);
+  for (std::size_t i = 0; i < service_.instances.size(); ++i) {
+    if (!is_open(i)) continue;
+    const bool wanted = service_.instances[i]->failed_lately(now) == (good == 0);
+    if (current_ == kNone || wanted) current_ = i;
+    if (wanted && skip-- == 0) break;
+  }
+  return current_;
+}
+
+void InstanceChoice::failed(std::string why) { tried_.emplace_back(current_, std::move(why)); }
+
+std::string InstanceChoice::account() const {
+  if (tried_.empty()) {
+    std::string text = "no instance is healthy:";
+    for (const auto& instance : service_.instances) text += " " + instance->name();
+    return text;
+  }
+  std::string text = "no instance answers:";
+  for (const auto& [index, why] : tried_) {
+    text += (index == tried_.front().first ? " " : ", ") + service_.instances[index]->name() +
+            " (" + why + ")";
+  }
+  return text;
+}
+
+}  // namespace netd::services
