@@ -18,7 +18,7 @@ namespace netd::http {
 namespace {
 
 [[noreturn]] void broken(const char* what) {
-  std::fprintf(stderr, "broken: %s\n", what);
+  (void)std::fprintf(stderr, "broken: %s\n", what);
   std::abort();
 }
 
