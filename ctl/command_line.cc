@@ -266,6 +266,7 @@ int CommandLine::run(int argc, const char* const* argv) {
     const auto timeout = parse_seconds(timeout_);
     if (!timeout) return complain("--timeout: " + timeout.error().what(), kUsage);
     context_.timeout = *timeout;
+    context_.timeout_given = true;
   }
   context_.terminal = Terminal::of_standard_output();
   return finish_output(chosen_());

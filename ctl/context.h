@@ -20,6 +20,7 @@ struct Context {
   std::string socket;
   bool json = false;
   milliseconds timeout{30'000};  ///< zero: none
+  bool timeout_given = false;
   Terminal terminal;
 
   [[nodiscard]] Result<ControlClient> connect() const { return ControlClient::connect(socket); }

@@ -6,17 +6,15 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <limits>
 #include <vector>
+
+#include "ctl/waiting.h"
 
 namespace netd::ctl {
 
 namespace {
-
-using Time = std::chrono::steady_clock;
 
 /// The name of the group that a file belongs to, or its number.
 std::string group_of(const std::string& path) {
@@ -45,27 +43,6 @@ Error connect_error(const std::string& path, int code) {
                  code);
   }
   return system_error("connect to " + path, code);
-}
-
-/// False when the time is up. No deadline: for ever.
-bool wait_for(int fd, short what, std::optional<Time::time_point> deadline) {
-  for (;;) {
-    int timeout = -1;
-    if (deadline) {
-      const auto left = std::chrono::ceil<milliseconds>(*deadline - Time::now()).count();
-      if (left <= 0) return false;
-      timeout = static_cast<int>(std::min<long>(left, std::numeric_limits<int>::max()));
-    }
-    pollfd state{fd, what, 0};
-    const int count = ::poll(&state, 1, timeout);
-    if (count > 0) return true;
-    if (count < 0 && errno != EINTR) return true;  // the read or write that follows will tell
-  }
-}
-
-std::optional<Time::time_point> deadline_of(milliseconds timeout) {
-  if (timeout <= milliseconds(0)) return std::nullopt;
-  return Time::now() + timeout;
 }
 
 }  // namespace

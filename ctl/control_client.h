@@ -6,12 +6,11 @@
 #include <string>
 #include <string_view>
 
+#include "ctl/waiting.h"
 #include "daemon/base/error.h"
 #include "daemon/base/unique_fd.h"
 
 namespace netd::ctl {
-
-using std::chrono::milliseconds;
 
 /// Every error of it means that netd cannot be reached, in words for people.
 class ControlClient {

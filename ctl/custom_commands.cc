@@ -15,6 +15,19 @@ constexpr auto kCustomCommands = std::to_array<CustomCommand>({
      define_task_export},
     {"task import", "queue the tasks of an export, from standard input", "task import < tasks",
      define_task_import},
+    {"echo", "send text to an echo service and check what comes back", "echo 127.0.0.1:50007 hello",
+     define_echo},
+    {"connect", "join standard input and output to a peer: netcat", "connect --crlf localhost:smtp",
+     define_connect},
+    {"http", "send an HTTP request and show the answer", "http -i http://127.0.0.1:8080/whoami",
+     define_http},
+    {"scan", "find the open TCP ports of a host", "scan localhost 1-1024,http-alt", define_scan},
+    {"call", "send an HTTP request to an instance of a service", "call users /users/1",
+     define_call},
+    {"latency", "measure round trips: connections, echoes, requests",
+     "latency --count 100 localhost:8080 http://localhost:8080/", define_latency},
+    {"throughput", "measure bytes a second, to and from a service",
+     "throughput --streams 4 localhost:50007", define_throughput},
 });
 
 }  // namespace

@@ -25,6 +25,13 @@ struct CustomCommand {
 [[nodiscard]] std::span<const CustomCommand> custom_commands();
 
 // ---- The groups' own.
+[[nodiscard]] std::function<int(const Context&)> define_call(CLI::App& command);
+[[nodiscard]] std::function<int(const Context&)> define_http(CLI::App& command);
+[[nodiscard]] std::function<int(const Context&)> define_latency(CLI::App& command);
+[[nodiscard]] std::function<int(const Context&)> define_throughput(CLI::App& command);
+[[nodiscard]] std::function<int(const Context&)> define_scan(CLI::App& command);
+[[nodiscard]] std::function<int(const Context&)> define_connect(CLI::App& command);
+[[nodiscard]] std::function<int(const Context&)> define_echo(CLI::App& command);
 [[nodiscard]] std::function<int(const Context&)> define_events(CLI::App& command);
 [[nodiscard]] std::function<int(const Context&)> define_stats(CLI::App& command);
 [[nodiscard]] std::function<int(const Context&)> define_task_work(CLI::App& command);

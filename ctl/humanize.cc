@@ -61,6 +61,15 @@ std::string human_seconds(double seconds) {
   return two_parts(seconds, 86'400, "d", 3600, "h");
 }
 
+std::string human_milliseconds(double milliseconds) {
+  const auto three_digits = [](double value) {
+    return fixed(value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0);
+  };
+  if (milliseconds < 0.9995) return three_digits(milliseconds * 1000) + " µs";
+  if (milliseconds < 999.5) return three_digits(milliseconds) + " ms";
+  return three_digits(milliseconds / 1000) + " s";
+}
+
 std::string local_time(double unix_seconds) {
   const auto whole = static_cast<std::time_t>(unix_seconds);
   std::tm parts{};

@@ -8,12 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "ctl/waiting.h"
 #include "daemon/base/error.h"
 #include "daemon/base/unique_fd.h"
 
 namespace netd::ctl {
-
-using Moment = std::chrono::steady_clock::time_point;
 
 /// A task as `consume` hands it out.
 struct LeasedTask {

@@ -1,7 +1,4 @@
 // `netctl stats`: once, or again and again with what changed in between.
-#include <time.h>
-
-#include <cerrno>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -15,6 +12,7 @@
 #include "ctl/json_access.h"
 #include "ctl/printers.h"
 #include "ctl/stats_rates.h"
+#include "ctl/waiting.h"
 
 namespace netd::ctl {
 
@@ -25,12 +23,6 @@ struct StatsOptions {
   std::string interval = "1s";
   int count = 0;
 };
-
-void sleep_for(milliseconds time) {
-  timespec left{time.count() / 1000, time.count() % 1000 * 1'000'000};
-  while (::nanosleep(&left, &left) != 0 && errno == EINTR) {
-  }
-}
 
 constexpr std::string_view kRequest = R"({"type":"stats"})";
 
@@ -53,7 +45,7 @@ int watch(const StatsOptions& options, milliseconds interval, const Context& con
     }
     if (std::fflush(stdout) != 0) return kFailed;
     if (options.count > 0 && seen + 1 >= options.count) return kDone;
-    sleep_for(interval);
+    sleep_until(std::chrono::steady_clock::now() + interval);
   }
 }
 

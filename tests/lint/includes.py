@@ -37,11 +37,14 @@ LIBRARY_HOMES = {
     "spdlog/": ("daemon/base/log.",),
     "fmt/": ("daemon/base/log.",),
     "CLI/": ("daemon/main.cc", "ctl/"),
+    "curl/": ("ctl/clients/",),
+    "curses.h": ("ctl/top.",),
+    "editline/": ("ctl/clients/",),
     "nlohmann/": ("daemon/", "ctl/"),
 }
 
 # Headers so large that including them in ours would cost every file that includes those.
-NEVER_IN_HEADERS = ("nlohmann/", "CLI/", "spdlog/", "fmt/")
+NEVER_IN_HEADERS = ("nlohmann/", "CLI/", "spdlog/", "fmt/", "curl/", "curses.h")
 FORWARD_DECLARATIONS = "nlohmann/json_fwd.hpp"
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"(?P<own>[^"]+)"|<(?P<library>[^>]+)>)')

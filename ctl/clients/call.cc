@@ -1,0 +1,120 @@
+// `netctl call`: a request to one of the instances of a service, as the daemon knows them.
+#include <algorithm>
+#include <memory>
+#include <random>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "ctl/clients/http_options.h"
+#include "ctl/custom_commands.h"
+#include "ctl/json_access.h"
+#include "ctl/printers.h"
+#include "daemon/base/text.h"
+
+namespace netd::ctl {
+
+namespace {
+
+struct Options {
+  HttpOptions http;
+  std::string service;
+  std::string path;
+};
+
+struct Instances {
+  std::vector<std::string> usable;     // addresses, in the order in which they are tried
+  std::vector<std::string> unhealthy;  // with the reasons
+};
+
+Instances instances_of(const OrderedJson& service) {
+  Instances found;
+  for (const auto& instance : array(service, "instances")) {
+    const std::string address = raw_text(instance, "address");
+    // Of one that is not checked nothing is known but hope.
+    if (raw_text(instance, "state") != "unhealthy") {
+      found.usable.push_back(address);
+      continue;
+    }
+    const std::string reason = raw_text(instance, "reason");
+    found.unhealthy.push_back(address + (reason.empty() ? "" : " (" + reason + ")"));
+  }
+  std::ranges::shuffle(found.usable, std::mt19937(std::random_device{}()));
+  return found;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+void aim(HttpRequest& request, const std::string& address, const Options& options) {
+  const std::string path = options.path.starts_with('/') ? options.path : "/" + options.path;
+  request.unix_socket.clear();
+  if (address.starts_with("unix:")) {
+    request.unix_socket = address.substr(5);
+    request.url = "http://" + options.service + path;
+    return;
+  }
+  request.url = "http://" + (address.starts_with("tcp:") ? address.substr(4) : address) + path;
+}
+
+/// Finds the service in the daemon's status. A status from 1 on says that it has complained.
+int find_service(const std::string& name, const Context& context, Instances& instances) {
+  auto client = context.connect();
+  if (!client) return complain(client.error().what(), kUnreachable);
+  const auto answer = client->ask(R"({"type":"status"})", context.timeout);
+  if (!answer) return complain(answer.error().what(), kUnreachable);
+  if (outcome_of(*answer).status != "ok") return complain(render_error(*answer), kFailed);
+  const OrderedJson document = OrderedJson::parse(*answer, nullptr, false);
+  std::vector<std::string> known;
+  for (const auto& service : array(document, "services")) {
+    known.push_back(raw_text(service, "name"));
+    if (known.back() != name) continue;
+    instances = instances_of(service);
+    return kDone;
+  }
+  const std::string message =
+      known.empty() ? "netd has no services"
+                    : "no service " + printable(name, 40) + "; there are: " + joined(known);
+  return complain(ClientError{Trouble::failed, message}, context);
+}
+
+int run_call(const Options& options, const Context& context) {
+  auto request = make_request(options.http, context);
+  if (!request) return complain(request.error().what(), kUsage);
+  Instances instances;
+  if (const int status = find_service(options.service, context, instances); status != kDone) {
+    return status;
+  }
+  std::vector<std::string> tried;
+  for (const auto& address : instances.usable) {
+    aim(*request, address, options);
+    bool answered = false;
+    const auto answer = ask_and_show(*request, options.http, context, &answered);
+    if (answer) return conclude(*answer, options.http, context);
+    // What has begun to answer may have done what was asked for.
+    if (answered) return complain(answer.error(), context);
+    tried.push_back(address + " (" + std::string(trouble_word(answer.error().trouble)) + ")");
+  }
+  std::string message = "service " + options.service + ": ";
+  message +=
+      tried.empty() ? "no instance is healthy" : "no instance answered; tried " + joined(tried);
+  if (!instances.unhealthy.empty()) message += "; unhealthy: " + joined(instances.unhealthy);
+  return complain(ClientError{Trouble::failed, message}, context);
+}
+
+}  // namespace
+
+std::function<int(const Context&)> define_call(CLI::App& command) {
+  const auto options = std::make_shared<Options>();  // lives as long as the callback
+  command.add_option("SERVICE", options->service, "a service of netd's configuration")
+      ->type_name("TEXT")
+      ->required();
+  command.add_option("PATH", options->path, "and query")->type_name("TEXT")->required();
+  add_http_options(command, options->http);
+  return [options](const Context& context) { return run_call(*options, context); };
+}
+
+}  // namespace netd::ctl

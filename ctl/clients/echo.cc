@@ -1,0 +1,379 @@
+// `netctl echo`: sends what is given, typed or piped to an echo service and checks what comes back.
+#include <editline/readline.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "ctl/clients/dial.h"
+#include "ctl/clients/echo_verifier.h"
+#include "ctl/custom_commands.h"
+#include "ctl/durations.h"
+#include "ctl/humanize.h"
+#include "daemon/control/json_text.h"
+
+namespace netd::ctl {
+
+namespace {
+
+struct EchoOptions {
+  std::string target;
+  std::vector<std::string> words;
+  std::string interval = "0";
+  int count = 0;
+  bool udp = false;
+};
+
+double milliseconds_of(Moment::duration time) {
+  return std::chrono::duration<double, std::milli>(time).count();
+}
+
+ClientError not_an_echo() { return {Trouble::failed, "what came back is not what was sent"}; }
+
+/// What others send, safe for a terminal and unchanged in a pipe.
+void show_reply(std::string_view reply, const Context& context) {
+  if (!context.terminal.is_terminal()) return print(reply);
+  std::size_t at = 0;
+  while (at < reply.size()) {
+    const std::size_t end = std::min(reply.find('\n', at), reply.size());
+    print(shown(reply.substr(at, end - at)) + (end < reply.size() ? "\n" : ""));
+    at = end + 1;
+  }
+}
+
+/// One connection and what has gone over it.
+class EchoClient {
+ public:
+  EchoClient(UniqueFd fd, bool datagrams, milliseconds timeout)
+      : fd_(std::move(fd)), datagrams_(datagrams), timeout_(timeout) {}
+
+  /// Sends all of it and waits until it is back; gives what came.
+  ClientResult<std::string> exchange(std::string_view data) {
+    return datagrams_ ? exchange_datagram(data) : exchange_stream(data);
+  }
+
+  /// Standard input to the peer and back to standard output, until both have ended.
+  ClientResult<void> pipe_through();
+
+  [[nodiscard]] std::string_view form() const { return verifier_.form(); }
+  [[nodiscard]] bool is_connected() const { return fd_.get() >= 0; }
+
+ private:
+  ClientResult<std::string> exchange_stream(std::string_view data);
+  ClientResult<std::string> exchange_datagram(std::string_view data);
+  ClientResult<bool> receive(std::string& into);
+  ClientResult<void> pump();
+
+  UniqueFd fd_;
+  const bool datagrams_;
+  const milliseconds timeout_;
+  EchoVerifier verifier_;
+  std::array<char, 65536> room_{};
+  // Of pipe_through().
+  std::string unsent_;
+  bool input_ended_ = false;
+  bool shut_ = false;
+  bool peer_ended_ = false;
+};
+
+/// What is there, checked. False at the end of the stream.
+ClientResult<bool> EchoClient::receive(std::string& into) {
+  const ssize_t count = ::recv(fd_.get(), room_.data(), room_.size(), MSG_DONTWAIT);
+  if (count < 0) {
+    if (errno == EAGAIN || errno == EINTR) return true;
+    return std::unexpected(client_error("receive", errno));
+  }
+  if (count == 0) return false;
+  const std::string_view data(room_.data(), static_cast<std::size_t>(count));
+  into += data;
+  if (!verifier_.received(data)) return std::unexpected(not_an_echo());
+  return true;
+}
+
+ClientResult<std::string> EchoClient::exchange_stream(std::string_view data) {
+  verifier_.sent(data);
+  std::string reply;
+  Deadline deadline = deadline_of(timeout_);
+  while (!data.empty() || !verifier_.complete()) {
+    const auto wanted = static_cast<short>(data.empty() ? POLLIN : POLLIN | POLLOUT);
+    pollfd watched{fd_.get(), wanted, 0};
+    if (!wait_for_any({&watched, 1}, deadline)) {
+      return std::unexpected(timed_out("waiting for the echo", timeout_));
+    }
+    if ((watched.revents & POLLOUT) != 0 && !data.empty()) {
+      const ssize_t count = ::send(fd_.get(), data.data(), data.size(), MSG_NOSIGNAL);
+      if (count < 0 && errno != EAGAIN && errno != EINTR) {
+        return std::unexpected(client_error("send", errno));
+      }
+      data.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    }
+    if ((watched.revents & ~POLLOUT) != 0) {
+      const auto more = receive(reply);
+      if (!more) return std::unexpected(more.error());
+      if (!*more) {
+        return std::unexpected(
+            ClientError{Trouble::failed, "the peer closed before all had come back"});
+      }
+    }
+    deadline = deadline_of(timeout_);
+  }
+  return reply;
+}
+
+/// An answer to an earlier datagram, given up for lost, may still come: it is passed over.
+ClientResult<std::string> EchoClient::exchange_datagram(std::string_view data) {
+  const Deadline deadline = deadline_of(timeout_);
+  if (auto sent = send_all(fd_.get(), data, timeout_); !sent) return std::unexpected(sent.error());
+  bool other = false;
+  for (;;) {
+    const auto count = receive_some(fd_.get(), room_, deadline);
+    if (!count && count.error().trouble == Trouble::timed_out) {
+      return std::unexpected(other ? not_an_echo() : timed_out("waiting for the echo", timeout_));
+    }
+    if (!count) return std::unexpected(count.error());
+    const std::string_view answer(room_.data(), *count);
+    verifier_ = EchoVerifier();
+    verifier_.sent(data);
+    if (verifier_.received(answer) && verifier_.complete()) return std::string(answer);
+    other = true;
+  }
+}
+
+ClientResult<void> EchoClient::pipe_through() {
+  while (!peer_ended_) {
+    // One that has sent all back, and does not close, owes nothing more.
+    constexpr milliseconds kGrace{500};
+    if (shut_ && verifier_.complete() && !wait_for(fd_.get(), POLLIN, deadline_of(kGrace))) break;
+    if (auto pumped = pump(); !pumped) return pumped;
+  }
+  if (!unsent_.empty() || !verifier_.complete()) {
+    return std::unexpected(
+        ClientError{Trouble::failed, "the peer closed before all had come back"});
+  }
+  return {};
+}
+
+/// Waits for whatever can go on, and lets it.
+ClientResult<void> EchoClient::pump() {
+  // A peer that does not send back is not sent to without bound.
+  constexpr std::uint64_t kMaxOutstanding = std::uint64_t{4} << 20;
+  const bool want_input =
+      !input_ended_ && unsent_.empty() && verifier_.outstanding() < kMaxOutstanding;
+  const auto wanted = static_cast<short>(unsent_.empty() ? POLLIN : POLLIN | POLLOUT);
+  std::array<pollfd, 2> watched{
+      {{fd_.get(), wanted, 0}, {want_input ? STDIN_FILENO : -1, POLLIN, 0}}};
+  // Who types may take his time; a peer that owes something may not.
+  const bool owed = !unsent_.empty() || !want_input || verifier_.outstanding() > 0;
+  if (!wait_for_any(watched, owed ? deadline_of(timeout_) : std::nullopt)) {
+    return std::unexpected(timed_out("waiting for the echo", timeout_));
+  }
+  if (watched[1].revents != 0) {
+    const ssize_t count = ::read(STDIN_FILENO, room_.data(), room_.size());
+    input_ended_ = count <= 0;
+    if (count > 0) {
+      unsent_.assign(room_.data(), static_cast<std::size_t>(count));
+      verifier_.sent(unsent_);
+    }
+  }
+  if (!unsent_.empty()) {
+    const ssize_t count =
+        ::send(fd_.get(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count < 0 && errno != EAGAIN && errno != EINTR) {
+      return std::unexpected(client_error("send", errno));
+    }
+    unsent_.erase(0, static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+  }
+  if (input_ended_ && unsent_.empty() && !shut_) {
+    (void)::shutdown(fd_.get(), SHUT_WR);
+    shut_ = true;
+  }
+  if (watched[0].revents & ~POLLOUT) {
+    std::string reply;
+    const auto more = receive(reply);
+    print(reply);
+    if (std::fflush(stdout) != 0) return std::unexpected(ClientError{Trouble::failed, "write"});
+    if (!more) return std::unexpected(more.error());
+    peer_ended_ = !*more;
+  }
+  return {};
+}
+
+/// Figures of several exchanges.
+struct Tally {
+  int sent = 0;
+  int received = 0;
+  double least = 0;
+  double most = 0;
+  double sum = 0;
+  std::vector<std::string> replies;
+
+  void add(double time) {
+    least = received == 0 ? time : std::min(least, time);
+    most = std::max(most, time);
+    sum += time;
+    ++received;
+  }
+
+  [[nodiscard]] std::string json(const Endpoint& target, std::string_view form) const {
+    std::vector<std::string> quoted;
+    control::JsonWriter times;
+    times.add_decimal("min", least).add_decimal("mean", received > 0 ? sum / received : 0);
+    times.add_decimal("max", most);
+    return control::JsonWriter()
+        .add("status", received == sent ? "ok" : "error")
+        .add("target", target.text())
+        .add("form", form)
+        .add("verified", received == sent)
+        .add("sent", sent)
+        .add("received", received)
+        .add("lost", sent - received)
+        .add_raw("time_ms", times.object())
+        .add_list("replies", replies)
+        .object();
+  }
+};
+
+std::string message_of(const EchoOptions& options, int number) {
+  std::string message;
+  for (const auto& word : options.words) message += (message.empty() ? "" : " ") + word;
+  if (options.words.empty()) message = "netctl echo " + std::to_string(number);
+  return message;
+}
+
+int run_shots(EchoClient& client, const EchoOptions& options, const Endpoint& target,
+              milliseconds interval, const Context& context) {
+  const bool datagrams = target.transport == Transport::udp;
+  const int count = std::max(options.count, 1);
+  Tally tally;
+  int status = kDone;
+  while (tally.sent < count) {
+    if (tally.sent > 0) sleep_until(std::chrono::steady_clock::now() + interval);
+    ++tally.sent;
+    // The line end goes along over a stream, where something must say that the message is whole.
+    const std::string data = message_of(options, tally.sent) + (datagrams ? "" : "\n");
+    const Moment begin = std::chrono::steady_clock::now();
+    const auto reply = client.exchange(data);
+    if (!reply) {
+      status = complain(reply.error().message, kFailed);
+      if (!datagrams || reply.error().trouble == Trouble::refused) break;
+      continue;  // a datagram may get lost
+    }
+    tally.add(milliseconds_of(std::chrono::steady_clock::now() - begin));
+    if (context.json) {
+      tally.replies.push_back(*reply);
+    } else {
+      show_reply(reply->ends_with('\n') ? *reply : *reply + "\n", context);
+      if (std::fflush(stdout) != 0) return kFailed;
+    }
+  }
+  if (context.json) {
+    print(tally.json(target, client.form()) + "\n");
+  } else if (count > 1) {
+    std::string line = std::to_string(tally.sent) + " sent, " + std::to_string(tally.received) +
+                       " came back as sent";
+    if (tally.received > 0) {
+      line += "; " + human_milliseconds(tally.least) + " / " +
+              human_milliseconds(tally.sum / tally.received) + " / " +
+              human_milliseconds(tally.most) + " (least / mean / most)";
+    }
+    print(line + "\n");
+  }
+  return status;
+}
+
+int converse(EchoClient& client, const Endpoint& target, const Context& context) {
+  print("connected to " + short_text(target) + "; Ctrl-D ends\n");
+  const bool datagrams = target.transport == Transport::udp;
+  ::using_history();
+  for (;;) {
+    (void)std::fflush(stdout);
+    const std::unique_ptr<char, void (*)(void*)> line(::readline("> "), std::free);
+    if (line == nullptr) {
+      print("\n");
+      return kDone;
+    }
+    if (*line == '\0') continue;
+    (void)::add_history(line.get());
+    const auto reply = client.exchange(std::string(line.get()) + (datagrams ? "" : "\n"));
+    if (reply) {
+      show_reply(reply->ends_with('\n') ? *reply : *reply + "\n", context);
+      continue;
+    }
+    complain(reply.error().message, kFailed);
+    if (!datagrams) return kFailed;
+  }
+}
+
+/// Each line of standard input as a datagram.
+int pipe_datagrams(EchoClient& client) {
+  int status = kDone;
+  char* line = nullptr;
+  std::size_t room = 0;
+  for (;;) {
+    const ssize_t length = ::getline(&line, &room, stdin);
+    if (length < 0) break;
+    std::string_view data(line, static_cast<std::size_t>(length));
+    if (data.ends_with('\n')) data.remove_suffix(1);
+    if (data.empty()) continue;
+    const auto reply = client.exchange(data);
+    if (reply) {
+      print(reply->ends_with('\n') ? *reply : *reply + "\n");
+      if (std::fflush(stdout) != 0) break;
+      continue;
+    }
+    status = complain(reply.error().message, kFailed);
+    if (reply.error().trouble == Trouble::refused) break;
+  }
+  std::free(line);
+  return status;
+}
+
+int run_echo(const EchoOptions& options, const Context& context) {
+  const auto target = parse_target(options.target, options.udp ? Transport::udp : Transport::tcp);
+  if (!target) return complain(target.error().what(), kUsage);
+  const auto interval = parse_seconds(options.interval);
+  if (!interval) return complain("--interval: " + interval.error().what(), kUsage);
+  auto fd = dial(*target, context.timeout);
+  if (!fd) return complain(fd.error(), context);
+  const bool datagrams = target->transport == Transport::udp;
+  EchoClient client(std::move(*fd), datagrams, context.timeout);
+  const bool shots = !options.words.empty() || options.count > 0;
+  if (shots) return run_shots(client, options, *target, *interval, context);
+  if (::isatty(STDIN_FILENO) == 1 && context.terminal.is_terminal()) {
+    return converse(client, *target, context);
+  }
+  if (datagrams) return pipe_datagrams(client);
+  const auto done = client.pipe_through();
+  return done ? kDone : complain(done.error(), context);
+}
+
+}  // namespace
+
+std::function<int(const Context&)> define_echo(CLI::App& command) {
+  const auto options = std::make_shared<EchoOptions>();  // lives as long as the callback
+  command.add_option("TARGET", options->target, "HOST:PORT, [IPV6]:PORT or unix:PATH")
+      ->type_name("TEXT")
+      ->required();
+  command
+      .add_option("MESSAGE", options->words,
+                  "sent once; without it: what is typed, or standard input to its end")
+      ->type_name("TEXT");
+  command.add_flag("--udp,-u", options->udp, "datagrams instead of a TCP connection");
+  command.add_option("--count,-c", options->count, "send so many times, and tell the times")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--interval,-i", options->interval, "between two of them")
+      ->type_name("TIME")
+      ->capture_default_str();
+  return [options](const Context& context) { return run_echo(*options, context); };
+}
+
+}  // namespace netd::ctl
