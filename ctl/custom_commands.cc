@@ -8,6 +8,7 @@ namespace {
 
 constexpr auto kCustomCommands = std::to_array<CustomCommand>({
     {"stats", "counters since the start, or as they change", "stats --watch", define_stats},
+    {"top", "watch netd live on a terminal", "top --interval 500ms", define_top},
     {"events", "show what happens as it happens", "events task connection", define_events},
     {"task work", "run a command for each task", "task work -j 4 -- ./resize.sh", define_task_work},
     {"task check", "examine the task store while netd is stopped", "task check", define_task_check},

@@ -34,6 +34,7 @@ struct CustomCommand {
 [[nodiscard]] std::function<int(const Context&)> define_echo(CLI::App& command);
 [[nodiscard]] std::function<int(const Context&)> define_events(CLI::App& command);
 [[nodiscard]] std::function<int(const Context&)> define_stats(CLI::App& command);
+[[nodiscard]] std::function<int(const Context&)> define_top(CLI::App& command);
 [[nodiscard]] std::function<int(const Context&)> define_task_work(CLI::App& command);
 [[nodiscard]] std::function<int(const Context&)> define_task_check(CLI::App& command);
 [[nodiscard]] std::function<int(const Context&)> define_task_export(CLI::App& command);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ctl/humanize.h"
+#include "daemon/base/text.h"
 
 namespace netd::ctl {
 
@@ -49,6 +50,33 @@ std::string headline(const OrderedJson& status, const Terminal& terminal,
                          (problems.size() == 1 ? " problem" : " problems"));
   }
   return line + "\n";
+}
+
+/// "users 2 of 3 healthy, ...": of those that are checked.
+std::string service_line(const OrderedJson& status) {
+  std::string line;
+  for (const auto& service : array(status, "services")) {
+    std::size_t healthy = 0;
+    const OrderedJson& instances = array(service, "instances");
+    for (const auto& instance : instances) {
+      if (text(instance, "state") != "unhealthy") ++healthy;
+    }
+    line += (line.empty() ? "services " : ", ") + text(service, "name") + " " +
+            std::to_string(healthy) + " of " + std::to_string(instances.size()) + " usable";
+  }
+  return line.empty() ? line : line + "\n";
+}
+
+/// Of each line what the terminal's width holds: a line that wraps takes the place of another.
+std::string cut_to(const std::string& lines, std::size_t columns) {
+  std::string out;
+  for (const auto line : split(lines, '\n')) {
+    std::size_t end = line.size();
+    while (display_width(line.substr(0, end)) > columns) --end;
+    out.append(line.substr(0, end)) += '\n';
+  }
+  if (!out.empty()) out.pop_back();  // split() gives what follows the last line end, too
+  return out;
 }
 
 /// What of `rows` lines fits; the rest is counted. A pipe gets everything.
@@ -125,12 +153,17 @@ std::string render_status(const OrderedJson& status, const Terminal& terminal) {
   out += "tasks " + integer_text(tasks, "ready") + " ready, " + integer_text(tasks, "delayed") +
          " delayed, " + integer_text(tasks, "leased") + " leased, " + integer_text(tasks, "dead") +
          " dead\n";
+  out += service_line(status);
   if (array(status, "listeners").empty()) return out + "no listeners\n";
   out += "\n";
   const auto used = static_cast<std::size_t>(std::ranges::count(out, '\n'));
   // The heading, the line that counts the rest and the shell's prompt.
   const std::size_t left = rows > used + 3 ? rows - used - 2 : 1;
-  append_bounded(out, listener_table(status).text(terminal), left, "netctl listeners");
+  std::string table = listener_table(status).text(Terminal());
+  if (terminal.is_terminal()) table = cut_to(table, terminal.columns);
+  const std::size_t heading = table.find('\n');
+  table.replace(0, heading, terminal.bold(table.substr(0, heading)));
+  append_bounded(out, table, left, "netctl listeners");
   return out;
 }
 

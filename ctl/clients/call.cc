@@ -1,13 +1,11 @@
 // `netctl call`: a request to one of the instances of a service, as the daemon knows them.
 #include <algorithm>
-#include <memory>
 #include <random>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "ctl/clients/commands.h"
 #include "ctl/clients/http_options.h"
-#include "ctl/custom_commands.h"
 #include "ctl/json_access.h"
 #include "ctl/printers.h"
 #include "daemon/base/text.h"
@@ -15,12 +13,6 @@
 namespace netd::ctl {
 
 namespace {
-
-struct Options {
-  HttpOptions http;
-  std::string service;
-  std::string path;
-};
 
 struct Instances {
   std::vector<std::string> usable;     // addresses, in the order in which they are tried
@@ -49,7 +41,7 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
-void aim(HttpRequest& request, const std::string& address, const Options& options) {
+void aim(HttpRequest& request, const std::string& address, const CallOptions& options) {
   const std::string path = options.path.starts_with('/') ? options.path : "/" + options.path;
   request.unix_socket.clear();
   if (address.starts_with("unix:")) {
@@ -81,7 +73,9 @@ int find_service(const std::string& name, const Context& context, Instances& ins
   return complain(ClientError{Trouble::failed, message}, context);
 }
 
-int run_call(const Options& options, const Context& context) {
+}  // namespace
+
+int run_call(const CallOptions& options, const Context& context) {
   auto request = make_request(options.http, context);
   if (!request) return complain(request.error().what(), kUsage);
   Instances instances;
@@ -103,18 +97,6 @@ int run_call(const Options& options, const Context& context) {
       tried.empty() ? "no instance is healthy" : "no instance answered; tried " + joined(tried);
   if (!instances.unhealthy.empty()) message += "; unhealthy: " + joined(instances.unhealthy);
   return complain(ClientError{Trouble::failed, message}, context);
-}
-
-}  // namespace
-
-std::function<int(const Context&)> define_call(CLI::App& command) {
-  const auto options = std::make_shared<Options>();  // lives as long as the callback
-  command.add_option("SERVICE", options->service, "a service of netd's configuration")
-      ->type_name("TEXT")
-      ->required();
-  command.add_option("PATH", options->path, "and query")->type_name("TEXT")->required();
-  add_http_options(command, options->http);
-  return [options](const Context& context) { return run_call(*options, context); };
 }
 
 }  // namespace netd::ctl

@@ -9,14 +9,11 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <memory>
 
-#include <CLI/CLI.hpp>
-
+#include "ctl/clients/commands.h"
 #include "ctl/clients/dial.h"
 #include "ctl/clients/progress.h"
 #include "ctl/clients/sha256.h"
-#include "ctl/custom_commands.h"
 #include "ctl/durations.h"
 #include "ctl/humanize.h"
 #include "daemon/control/json_text.h"
@@ -24,16 +21,6 @@
 namespace netd::ctl {
 
 namespace {
-
-struct ConnectOptions {
-  std::vector<std::string> target;
-  std::string send;
-  std::string receive;
-  std::string wait;
-  bool udp = false;
-  bool listen = false;
-  bool crlf = false;
-};
 
 /// What went one way.
 struct Flow {
@@ -292,6 +279,8 @@ void report(Pump& pump, const ConnectOptions& options, const Context& context) {
   }
 }
 
+}  // namespace
+
 int run_connect(const ConnectOptions& options, const Context& context) {
   const Transport otherwise = options.udp ? Transport::udp : Transport::tcp;
   std::vector<std::string> words = options.target;
@@ -325,31 +314,6 @@ int run_connect(const ConnectOptions& options, const Context& context) {
     return complain(options.send + ": the peer closed before all of it was sent", kFailed);
   }
   return kDone;
-}
-
-}  // namespace
-
-std::function<int(const Context&)> define_connect(CLI::App& command) {
-  const auto options = std::make_shared<ConnectOptions>();  // lives as long as the callback
-  command
-      .add_option("TARGET", options->target,
-                  "HOST:PORT, HOST PORT, unix:PATH; with --listen a port alone is enough")
-      ->type_name("TEXT")
-      ->expected(1, 2)
-      ->required();
-  command.add_flag("--udp,-u", options->udp, "datagrams instead of a TCP connection");
-  command.add_flag("--listen,-l", options->listen, "wait for one peer instead of connecting");
-  command.add_flag("--crlf,-C", options->crlf, "send line ends as CR LF");
-  command.add_option("--send", options->send, "send this file, and tell its checksum")
-      ->type_name("FILE");
-  command.add_option("--receive", options->receive, "write what comes to this file")
-      ->type_name("FILE");
-  command
-      .add_option("--wait,-w", options->wait,
-                  "after the input's end, wait so long for the peer to say something; default: "
-                  "until it closes, with --udp 1s")
-      ->type_name("TIME");
-  return [options](const Context& context) { return run_connect(*options, context); };
 }
 
 }  // namespace netd::ctl

@@ -11,11 +11,9 @@
 #include <cstdlib>
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
+#include "ctl/clients/commands.h"
 #include "ctl/clients/dial.h"
 #include "ctl/clients/echo_verifier.h"
-#include "ctl/custom_commands.h"
 #include "ctl/durations.h"
 #include "ctl/humanize.h"
 #include "daemon/control/json_text.h"
@@ -23,14 +21,6 @@
 namespace netd::ctl {
 
 namespace {
-
-struct EchoOptions {
-  std::string target;
-  std::vector<std::string> words;
-  std::string interval = "0";
-  int count = 0;
-  bool udp = false;
-};
 
 double milliseconds_of(Moment::duration time) {
   return std::chrono::duration<double, std::milli>(time).count();
@@ -336,6 +326,8 @@ int pipe_datagrams(EchoClient& client) {
   return status;
 }
 
+}  // namespace
+
 int run_echo(const EchoOptions& options, const Context& context) {
   const auto target = parse_target(options.target, options.udp ? Transport::udp : Transport::tcp);
   if (!target) return complain(target.error().what(), kUsage);
@@ -353,27 +345,6 @@ int run_echo(const EchoOptions& options, const Context& context) {
   if (datagrams) return pipe_datagrams(client);
   const auto done = client.pipe_through();
   return done ? kDone : complain(done.error(), context);
-}
-
-}  // namespace
-
-std::function<int(const Context&)> define_echo(CLI::App& command) {
-  const auto options = std::make_shared<EchoOptions>();  // lives as long as the callback
-  command.add_option("TARGET", options->target, "HOST:PORT, [IPV6]:PORT or unix:PATH")
-      ->type_name("TEXT")
-      ->required();
-  command
-      .add_option("MESSAGE", options->words,
-                  "sent once; without it: what is typed, or standard input to its end")
-      ->type_name("TEXT");
-  command.add_flag("--udp,-u", options->udp, "datagrams instead of a TCP connection");
-  command.add_option("--count,-c", options->count, "send so many times, and tell the times")
-      ->type_name("N")
-      ->check(CLI::PositiveNumber);
-  command.add_option("--interval,-i", options->interval, "between two of them")
-      ->type_name("TIME")
-      ->capture_default_str();
-  return [options](const Context& context) { return run_echo(*options, context); };
 }
 
 }  // namespace netd::ctl

@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "ctl/clients/progress.h"
@@ -121,21 +120,6 @@ std::string answer_json(const HttpAnswer& answer, const HttpOptions& options) {
 }
 
 }  // namespace
-
-void add_http_options(CLI::App& command, HttpOptions& options) {
-  command.add_option("--method,-X", options.method, "default: GET, or POST with --data")
-      ->type_name("METHOD");
-  command.add_option("--header,-H", options.headers, "may be given several times")
-      ->type_name("'NAME: VALUE'")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command.add_option("--data,-d", options.data, "the body; @FILE reads a file, @- standard input")
-      ->type_name("TEXT");
-  command.add_option("--output,-o", options.output, "write the body to this file")
-      ->type_name("FILE");
-  command.add_flag("--include,-i", options.include, "show the head of the answer, too");
-  command.add_flag("--follow,-L", options.follow, "follow redirects, ten at most");
-}
 
 Result<HttpRequest> make_request(const HttpOptions& options, const Context& context) {
   HttpRequest request;

@@ -1,13 +1,7 @@
-// What `http` and `call` have in common: the options of a request, and what is shown of its answer.
+// What `http` and `call` have in common: a request, and what is shown of its answer.
 #pragma once
 
-#include <memory>
-
 #include "ctl/clients/http_request.h"
-
-namespace CLI {  // NOLINT(readability-identifier-naming): the library calls it so
-class App;
-}
 
 namespace netd::ctl {
 
@@ -19,8 +13,6 @@ struct HttpOptions {
   bool include = false;
   bool follow = false;
 };
-
-void add_http_options(CLI::App& command, HttpOptions& options);
 
 /// Everything of the request but its URL. Fails when a header or file is not usable.
 [[nodiscard]] Result<HttpRequest> make_request(const HttpOptions& options, const Context& context);

@@ -4,16 +4,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <map>
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
+#include "ctl/clients/commands.h"
 #include "ctl/clients/interrupt.h"
 #include "ctl/clients/plot.h"
 #include "ctl/clients/probe.h"
 #include "ctl/clients/sample.h"
-#include "ctl/custom_commands.h"
 #include "ctl/durations.h"
 #include "ctl/humanize.h"
 #include "daemon/control/json_text.h"
@@ -21,15 +18,6 @@
 namespace netd::ctl {
 
 namespace {
-
-struct Options {
-  std::vector<std::string> targets;
-  std::string interval = "100ms";
-  std::string plot;
-  ProbeKind kind = ProbeKind::connect;
-  int count = 10;
-  std::size_t size = 64;
-};
 
 /// A target and what was measured of it.
 struct Series {
@@ -176,7 +164,9 @@ Result<void> plot(const std::vector<Series>& all, const std::string& path) {
   return write_svg(picture, path);
 }
 
-int run_latency(const Options& options, const Context& context) {
+}  // namespace
+
+int run_latency(const LatencyOptions& options, const Context& context) {
   const auto interval = parse_seconds(options.interval);
   if (!interval) return complain("--interval: " + interval.error().what(), kUsage);
   std::vector<Series> all;
@@ -213,39 +203,6 @@ int run_latency(const Options& options, const Context& context) {
     if (!drawn) status = complain(drawn.error().what(), kFailed);
   }
   return status;
-}
-
-}  // namespace
-
-std::function<int(const Context&)> define_latency(CLI::App& command) {
-  const auto options = std::make_shared<Options>();  // lives as long as the callback
-  command
-      .add_option("TARGET", options->targets,
-                  "HOST:PORT, echo:HOST:PORT, udp:HOST:PORT, unix:PATH or a URL")
-      ->type_name("TEXT")
-      ->required();
-  const std::map<std::string, ProbeKind> kinds = {{"connect", ProbeKind::connect},
-                                                  {"echo", ProbeKind::echo},
-                                                  {"udp", ProbeKind::udp},
-                                                  {"http", ProbeKind::http}};
-  command
-      .add_option("--mode,-m", options->kind,
-                  "what is measured where the target does not say it: connect, echo, udp or http")
-      ->type_name("MODE")
-      ->transform(CLI::CheckedTransformer(kinds).description(""));
-  command.add_option("--count,-c", options->count, "round trips to each target")
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1'000'000));
-  command.add_option("--interval,-i", options->interval, "between two of them")
-      ->type_name("TIME")
-      ->capture_default_str();
-  command.add_option("--size,-s", options->size, "bytes of an echo's message")
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(CLI::Range(16, 65507));
-  command.add_option("--plot", options->plot, "draw them into this SVG file")->type_name("FILE");
-  return [options](const Context& context) { return run_latency(*options, context); };
 }
 
 }  // namespace netd::ctl

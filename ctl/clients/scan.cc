@@ -6,27 +6,16 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <memory>
 
-#include <CLI/CLI.hpp>
-
+#include "ctl/clients/commands.h"
 #include "ctl/clients/dial.h"
 #include "ctl/clients/port_ranges.h"
-#include "ctl/custom_commands.h"
 #include "ctl/humanize.h"
 #include "daemon/control/json_text.h"
 
 namespace netd::ctl {
 
 namespace {
-
-struct Options {
-  std::string host;
-  std::vector<std::string> ports;
-  std::size_t parallel = 500;
-  bool all = false;
-  bool open = false;
-};
 
 enum class PortState : std::uint8_t { open, closed, filtered };
 
@@ -148,7 +137,7 @@ std::size_t descriptor_limit() {
   return static_cast<std::size_t>(std::max<rlim_t>(limit.rlim_cur, kInUse + 1) - kInUse);
 }
 
-std::string findings_json(const std::vector<Finding>& findings, const Options& options,
+std::string findings_json(const std::vector<Finding>& findings, const ScanOptions& options,
                           const Address& address, double seconds) {
   std::vector<std::string> ports;
   std::array<std::int64_t, 3> counts{};
@@ -174,7 +163,7 @@ std::string findings_json(const std::vector<Finding>& findings, const Options& o
       .object();
 }
 
-std::string findings_text(const std::vector<Finding>& findings, const Options& options,
+std::string findings_text(const std::vector<Finding>& findings, const ScanOptions& options,
                           const Address& address, double seconds, const Terminal& terminal) {
   constexpr std::size_t kFew = 20;
   const bool all = (options.all || findings.size() <= kFew) && !options.open;
@@ -194,7 +183,9 @@ std::string findings_text(const std::vector<Finding>& findings, const Options& o
   return out;
 }
 
-int run_scan(const Options& options, const Context& context) {
+}  // namespace
+
+int run_scan(const ScanOptions& options, const Context& context) {
   const auto ports = parse_ports(options.ports);
   if (!ports) return complain(ports.error().what(), kUsage);
   const auto target = parse_target({options.host, "0"}, Transport::tcp);
@@ -214,23 +205,6 @@ int run_scan(const Options& options, const Context& context) {
   print(context.json ? findings_json(findings, options, address, seconds) + "\n"
                      : findings_text(findings, options, address, seconds, context.terminal));
   return kDone;
-}
-
-}  // namespace
-
-std::function<int(const Context&)> define_scan(CLI::App& command) {
-  const auto options = std::make_shared<Options>();  // lives as long as the callback
-  command.add_option("HOST", options->host, "a name or an address")->type_name("TEXT")->required();
-  command.add_option("PORTS", options->ports, "22, http, 8000-8010, 22,80,443; - is all")
-      ->type_name("TEXT")
-      ->required();
-  command.add_option("--parallel", options->parallel, "so many at once")
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 10'000));
-  command.add_flag("--all", options->all, "show closed and filtered ports, however many");
-  command.add_flag("--open", options->open, "show open ports only");
-  return [options](const Context& context) { return run_scan(*options, context); };
 }
 
 }  // namespace netd::ctl

@@ -2,16 +2,12 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <map>
-#include <memory>
 
-#include <CLI/CLI.hpp>
-
+#include "ctl/clients/commands.h"
 #include "ctl/clients/interrupt.h"
 #include "ctl/clients/plot.h"
 #include "ctl/clients/sample.h"
 #include "ctl/clients/stream_load.h"
-#include "ctl/custom_commands.h"
 #include "ctl/durations.h"
 #include "ctl/humanize.h"
 #include "daemon/control/json_text.h"
@@ -19,14 +15,6 @@
 namespace netd::ctl {
 
 namespace {
-
-struct Options {
-  std::vector<std::string> targets;
-  std::string time = "3s";
-  std::string plot;
-  LoadMode mode = LoadMode::echo;
-  std::size_t streams = 1;
-};
 
 struct Measured {
   std::string target;
@@ -53,7 +41,7 @@ std::string verdict(const LoadFigures& figures, LoadMode mode) {
   return figures.verified ? "yes" : "no";
 }
 
-std::string all_text(const std::vector<Measured>& all, const Options& options,
+std::string all_text(const std::vector<Measured>& all, const ThroughputOptions& options,
                      const Terminal& terminal) {
   Table table({"TARGET", ">STREAMS", ">SENT", ">UP", ">", ">RECEIVED", ">DOWN", ">", "VERIFIED"});
   std::size_t longest = 0;
@@ -75,7 +63,7 @@ std::string all_text(const std::vector<Measured>& all, const Options& options,
   return out;
 }
 
-std::string result_json(const Measured& result, const Options& options) {
+std::string result_json(const Measured& result, const ThroughputOptions& options) {
   const LoadFigures& figures = result.figures;
   control::JsonWriter writer;
   writer.add("target", result.target)
@@ -93,7 +81,8 @@ std::string result_json(const Measured& result, const Options& options) {
   return writer.object();
 }
 
-std::string all_json(const std::vector<Measured>& all, const Options& options, bool good) {
+std::string all_json(const std::vector<Measured>& all, const ThroughputOptions& options,
+                     bool good) {
   std::vector<std::string> targets;
   targets.reserve(all.size());
   for (const auto& result : all) targets.push_back(result_json(result, options));
@@ -118,7 +107,9 @@ Result<void> plot(const std::vector<Measured>& all, milliseconds time, const std
   return write_svg(picture, path);
 }
 
-int run_throughput(const Options& options, const Context& context) {
+}  // namespace
+
+int run_throughput(const ThroughputOptions& options, const Context& context) {
   const auto time = parse_seconds(options.time);
   if (!time || *time <= milliseconds(0)) {
     return complain("--time: expected a time such as 1.5, 30s or 5min", kUsage);
@@ -161,33 +152,6 @@ int run_throughput(const Options& options, const Context& context) {
     if (!drawn) return complain(drawn.error().what(), kFailed);
   }
   return good ? kDone : kFailed;
-}
-
-}  // namespace
-
-std::function<int(const Context&)> define_throughput(CLI::App& command) {
-  const auto options = std::make_shared<Options>();  // lives as long as the callback
-  command.add_option("TARGET", options->targets, "HOST:PORT or unix:PATH")
-      ->type_name("TEXT")
-      ->required();
-  const std::map<std::string, LoadMode> modes = {
-      {"echo", LoadMode::echo}, {"send", LoadMode::send}, {"receive", LoadMode::receive}};
-  command
-      .add_option("--mode,-m", options->mode,
-                  "echo: both ways, checking what comes back; send: to discard; receive: from "
-                  "chargen. Default: echo")
-      ->type_name("MODE")
-      ->transform(CLI::CheckedTransformer(modes).description(""));
-  command.add_option("--time,-t", options->time, "for each target")
-      ->type_name("TIME")
-      ->capture_default_str();
-  command.add_option("--streams,-n", options->streams, "connections at once")
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
-  command.add_option("--plot", options->plot, "draw the rates into this SVG file")
-      ->type_name("FILE");
-  return [options](const Context& context) { return run_throughput(*options, context); };
 }
 
 }  // namespace netd::ctl

@@ -559,6 +559,6 @@ def test_call_tries_the_instances(netd, pages, free_port, server):
 
 
 def test_every_client_explains_itself():
-    for command in ("echo", "connect", "http", "scan", "call", "latency", "throughput"):
+    for command in ("echo", "connect", "http", "scan", "call", "latency", "throughput", "top"):
         text = succeed(command, "--help")
         assert re.search(rf"Examples?:\n  netctl {command}", text), command

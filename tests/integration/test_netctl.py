@@ -228,3 +228,20 @@ def test_events_and_watched_stats(daemon):
     process.stdout.close()
     watched = succeed(daemon, "stats", "--watch", "--interval", "50ms", "--count", "2")
     assert watched.count("LISTENER") == 2 and "\x1b" not in watched
+
+
+def test_events_are_picked_by_listener_client_and_text(daemon):
+    command = [NETCTL, "--socket", daemon.control_path, "--json", "events", "--listener", "echo",
+               "--client", "127.0.0.1", "--match", "opened", "--count", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def nudge():
+        daemon.control({"type": "produce", "task": {"data": 1}})
+        with daemon.connect("echo"):
+            pass
+        return process.poll() is not None
+
+    until(nudge, "netctl to have seen its event")
+    event = json.loads(process.stdout.read())
+    assert event["listener"] == "echo" and "opened" in json.dumps(event)
+    process.stdout.close()

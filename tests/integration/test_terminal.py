@@ -1,0 +1,153 @@
+"""netctl's interactive commands in a real terminal: tmux, driven by keys, its screen compared."""
+
+import os
+import shutil
+import socketserver
+import subprocess
+import threading
+
+import pytest
+from netd_process import DEADLINE, NETCTL, until
+
+LISTENERS = """
+[listener alpha]
+protocol = echo
+listen = tcp:127.0.0.1:0
+[listener beta]
+protocol = greet
+listen = tcp:127.0.0.1:0
+"""
+
+pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+
+
+class Terminal:
+    """One command in a tmux of its own, 80 by 24."""
+
+    def __init__(self, folder, *command):
+        self._tmux = ["tmux", "-f", "/dev/null", "-S", str(folder / "tmux")]
+        environment = {**os.environ, "TERM": "xterm", "LC_ALL": "C.UTF-8"}
+        environment.pop("TMUX", None)
+        words = [str(word) for word in command]
+        # The shell tells the exit status and waits: tmux would close with its last command.
+        script = '"$@"; printf "\\nended with %s\\n" $?; read -r x'
+        subprocess.run([*self._tmux, "new-session", "-d", "-x", "80", "-y", "24", "bash", "-c", script,
+                        "bash", *words], env=environment, timeout=DEADLINE, check=True)
+
+    def _run(self, *arguments):
+        return subprocess.run([*self._tmux, *arguments], capture_output=True, text=True,
+                              timeout=DEADLINE, check=True).stdout
+
+    def keys(self, *keys):
+        self._run("send-keys", *keys)
+
+    def resize(self, columns, rows):
+        self._run("resize-window", "-x", str(columns), "-y", str(rows))
+
+    def screen(self):
+        return self._run("capture-pane", "-p")
+
+    def wait_for(self, condition, what):
+        try:
+            return until(lambda: condition(self.screen()), what)
+        except AssertionError:
+            raise AssertionError(f"waited in vain for {what}; the screen:\n{self.screen()}") from None
+
+    def close(self):
+        subprocess.run([*self._tmux, "kill-server"], capture_output=True, timeout=DEADLINE, check=False)
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    made = []
+
+    def start(*command):
+        made.append(Terminal(tmp_path, *command))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+def order(screen):
+    return [line.split()[0] for line in screen.splitlines()
+            if line.startswith(("alpha ", "beta "))]
+
+
+def test_top(netd, terminal):
+    daemon = netd(LISTENERS)
+    daemon.control({"type": "produce", "task": {"id": "t1", "data": 1, "queue": "letters"}})
+    top = terminal(NETCTL, "--socket", daemon.control_path, "top", "--interval", "100ms")
+    top.wait_for(lambda s: s.startswith("netd ") and "all is well" in s, "the first line")
+    top.wait_for(lambda s: order(s) == ["alpha", "beta"], "the listeners")
+    assert max(map(len, top.screen().splitlines())) <= 80
+
+    with daemon.connect("alpha") as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        top.wait_for(lambda s: "1 connections" in s, "the connection in the summary")
+        top.keys("2")
+        top.wait_for(lambda s: "CLIENT" in s and f"127.0.0.1:{client.getsockname()[1]}" in s,
+                     "the connection in its table")
+    top.keys("Tab")
+    top.wait_for(lambda s: "letters" in s and "CONSUMERS" in s, "the queues")
+    top.keys("1")
+    top.keys("r")
+    top.wait_for(lambda s: order(s) == ["beta", "alpha"], "the other order")
+    top.keys("/", "b", "e", "t", "Enter")
+    top.wait_for(lambda s: order(s) == ["beta"], "the filter")
+    top.keys("Escape")
+    top.wait_for(lambda s: len(order(s)) == 2, "no filter")
+    top.keys("h")
+    top.wait_for(lambda s: "Any key goes back" in s, "the help")
+    top.keys("x")
+    top.wait_for(lambda s: "all is well" in s, "the table again")
+    top.resize(50, 12)
+    top.wait_for(lambda s: max(map(len, s.splitlines())) <= 50 and len(order(s)) == 2, "a small screen")
+    daemon.control({"type": "drain", "listener": "beta"})
+    top.wait_for(lambda s: "1 problem" in s, "what is wrong")
+    top.keys("q")
+    top.wait_for(lambda s: "ended with 0" in s, "the end")
+
+
+def test_top_outlives_the_daemon(netd, terminal):
+    daemon = netd(LISTENERS)
+    top = terminal(NETCTL, "--socket", daemon.control_path, "top", "--interval", "100ms")
+    top.wait_for(lambda s: "all is well" in s, "the first line")
+    daemon.stop()
+    top.wait_for(lambda s: "not running" in s, "word that it is gone")
+    daemon.start()
+    top.wait_for(lambda s: "all is well" in s, "word that it is back")
+    top.keys("q")
+    top.wait_for(lambda s: "ended with 0" in s, "the end")
+
+
+def test_top_needs_a_terminal(netd):
+    result = netd(LISTENERS).netctl("top")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "terminal" in result.stderr
+
+
+class Lines(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(b"ECHO: " + line)
+
+
+def test_interactive_echo(terminal):
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Lines) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01},
+                         daemon=True).start()
+        echo = terminal(NETCTL, "echo", f"127.0.0.1:{server.server_address[1]}")
+        echo.wait_for(lambda s: "connected to" in s and s.rstrip().endswith(">"), "the prompt")
+        echo.keys("h", "e", "l", "o", "Left", "l", "Enter")  # edited in the middle
+        echo.wait_for(lambda s: "ECHO: hello" in s, "the echo")
+        echo.keys("Up", "Enter")  # from the history
+        echo.wait_for(lambda s: s.count("ECHO: hello") == 2, "the second echo")
+        echo.keys("C-d")
+        echo.wait_for(lambda s: "ended with 0" in s, "the end")
+        server.shutdown()
