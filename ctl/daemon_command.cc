@@ -39,9 +39,15 @@ int print_answer(const control::CommandWords& command, const std::string& answer
   const Outcome outcome = outcome_of(answer);
   const bool refused = outcome.status == "error";
   const bool empty = outcome.status == "empty";
+  // Missing or impossible arguments, whether netctl or netd notices.
+  const bool usage = outcome.code == "missing_member" || outcome.code == "bad_value";
+  const int failure = usage ? kUsage : kFailed;
+  if (outcome.status.empty()) {
+    return complain("what answers on " + context.socket + " is not netd", kUnreachable);
+  }
   if (context.json) {
     print(answer + "\n");
-    return refused || empty ? kFailed : kDone;
+    return refused || empty ? failure : kDone;
   }
   if (empty) {
     return complain(command.type == "result" ? "it is not done yet" : "no task is ready", kFailed);
@@ -50,11 +56,11 @@ int print_answer(const control::CommandWords& command, const std::string& answer
     // Line by line: the mistakes of a configuration are many.
     std::string text = render_error(answer);
     std::size_t end = text.find('\n');
-    int status = complain(text.substr(0, end), kFailed);
+    int status = complain(text.substr(0, end), failure);
     while (end != std::string::npos) {
       const std::size_t begin = end + 1;
       end = text.find('\n', begin);
-      status = complain(text.substr(begin, end - begin), kFailed);
+      status = complain(text.substr(begin, end - begin), failure);
     }
     return status;
   }

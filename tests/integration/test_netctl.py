@@ -134,6 +134,9 @@ def test_a_bad_configuration_is_reported_line_by_line(daemon):
     (["--bogus", "status"], "--bogus"),
     (["task", "take", "--wait", "soon"], "expected a time"),
     (["disconnect", "x"], "whole number"),
+    (["disconnect"], "missing"),
+    (["log-level", "loud"], "debug, info, warning or error"),
+    (["connections", "--limit", "0"], "from 1"),
     (["--timeout", "x", "status"], "expected a time"),
     ([], "required"),
 ])
@@ -157,6 +160,17 @@ def test_unreachable_is_exit_3(tmp_path):
         result = subprocess.run([NETCTL, "--socket", path, "status"], capture_output=True, text=True,
                                 timeout=DEADLINE, check=False)
         assert result.returncode == 3
+        assert str(path) in result.stderr
+
+
+def test_what_is_not_netd_is_exit_3(netd):
+    """An echo service: every request comes back as its answer."""
+    other = netd("[listener echo]\nprotocol = echo\nlisten = unix:{dir}/echo.sock\n")
+    path = other.folder / "echo.sock"
+    for options in ([], ["--json"]):
+        result = subprocess.run([NETCTL, "--socket", path, *options, "status"], text=True,
+                                capture_output=True, timeout=DEADLINE, check=False)
+        assert (result.returncode, result.stdout) == (3, "")
         assert str(path) in result.stderr
 
 
