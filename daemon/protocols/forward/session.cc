@@ -116,7 +116,9 @@ void ClientSession::start(UniqueFd socket, const SocketAddress& address) {
 
 void ClientSession::give_up(const std::string& why) {
   settings_.target->failed(why);
-  connection().abort(true);
+  // The kernel resets the connection when the client has sent something, as that is lost. Without
+  // that it just ends: a reset may come before the client's connect() has returned.
+  connection().abort();
 }
 
 void ClientSession::on_upstream_open() {
