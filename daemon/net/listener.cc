@@ -303,10 +303,11 @@ void Listener::visit(const std::function<void(const Connection&)>& visitor) cons
 // ---- Log.
 
 void Listener::log_open(const Connection& connection) const {
-  if (generation_->listener->access_log != config::AccessLog::journal ||
-      !log_enabled(LogLevel::info)) {
-    return;
+  const auto where = generation_->listener->access_log;
+  if (where == config::AccessLog::file && !generation_->stream->logs_requests()) {
+    log_to_file(*generation_, connection.peer().text() + " connected");
   }
+  if (where != config::AccessLog::journal || !log_enabled(LogLevel::info)) return;
   const std::string client = connection.peer().text();
   LogEntry(LogLevel::info, "connection_open")
       .listener(shared_->name)
@@ -314,6 +315,12 @@ void Listener::log_open(const Connection& connection) const {
       .connection(connection.id())
       .client(client)
       .send(shared_->name + ": " + client + " connected");
+}
+
+void Listener::log_to_file(const ListenerGeneration& generation, const std::string& message) const {
+  if (!generation.access_log) return;
+  generation.access_log->write(format_rfc3339(io_.dispatcher.clock().wall()) + " " + shared_->name +
+                               " " + message);
 }
 
 void Listener::log_close(const Connection& connection, const ListenerGeneration& generation) const {
@@ -325,15 +332,12 @@ void Listener::log_close(const Connection& connection, const ListenerGeneration&
   }
   const std::string client = connection.peer().text();
   const auto lasted = to_milliseconds(io_.dispatcher.now() - connection.opened_at());
-  std::string message = client + " closed after " + format_duration(lasted) + ", " +
+  std::string message = client + " closed after " + std::to_string(lasted.count()) + "ms, " +
                         std::to_string(connection.bytes_in()) + " bytes in, " +
                         std::to_string(connection.bytes_out()) + " out";
   if (connection.error() != 0) message = system_error(message, connection.error()).what();
   if (where == config::AccessLog::file) {
-    if (generation.access_log) {
-      generation.access_log->write(format_rfc3339(io_.dispatcher.clock().wall()) + " " +
-                                   shared_->name + " " + message);
-    }
+    log_to_file(generation, message);
     return;
   }
   LogEntry(LogLevel::info, "connection_close")

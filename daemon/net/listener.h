@@ -139,6 +139,7 @@ class Listener final : public ConnectionOwner, private DatagramPolicy {
   void release_limits(const SocketAddress& peer);
   [[nodiscard]] TrafficCounters& counters() { return shared_->counters[worker_]; }
 
+  void log_to_file(const ListenerGeneration& generation, const std::string& message) const;
   IoContext& io_;
   // shared_ptr: the workers' listeners and the control plane hold it, and may end in any order.
   std::shared_ptr<ListenerShared> shared_;

@@ -177,4 +177,21 @@ def test_counters_and_entries(netd):
     listener = daemon.listener("echo")
     assert listener["connections"]["accepted"] == 1
     assert listener["bytes"] == {"in": 2, "out": 8}
-    daemon.wait_for_log(r"echo: 127\.0\.0\.1:\d+ closed after .* 2 bytes in, 8 out")
+    daemon.wait_for_log(r"echo: 127\.0\.0\.1:\d+ closed after \d+ms, 2 bytes in, 8 out")
+
+
+def test_an_access_log_of_its_own(netd):
+    daemon = netd(config("raw", more="access_log = {dir}/access\n"))
+    path = daemon.folder / "access"
+
+    def lines():
+        return path.read_text().splitlines()
+
+    with daemon.connect("echo") as client:
+        peer = "127.0.0.1:%d" % client.getsockname()[1]
+        until(lambda: any(f"echo {peer} connected" in line for line in lines()), "the open")
+        client.sendall(b"abc")
+        read_exactly(client, 3)
+    until(lambda: len(lines()) == 2, "the close")
+    assert re.search(rf"echo {peer} closed after \d+ms, 3 bytes in, 3 out$", lines()[1])
+    assert peer not in daemon.log()
