@@ -7,6 +7,7 @@
 #include "daemon/control/event_hub.h"
 #include "daemon/control/metrics_text.h"
 #include "daemon/control/report_json.h"
+#include "daemon/net/socket.h"
 #include "daemon/server/server.h"
 #include "daemon/services/service_set.h"
 #include "daemon/tasks/task_service.h"
@@ -18,6 +19,13 @@ namespace {
 /// "127.0.0.1" names all connections of that host, "127.0.0.1:4242" one.
 bool is_client(const Connection& connection, const std::string& client) {
   return connection.peer().text() == client || connection.peer().ip_text() == client;
+}
+
+/// Where the connection came in.
+std::string local_text(const Connection& connection) {
+  if (!connection.peer().is_unix()) return connection.local().text();
+  const auto endpoint = describe_socket(connection.fd());
+  return endpoint ? endpoint->text() : "unknown";
 }
 
 /// Collects what every worker answers, and hands it on when the last one has. Main thread.
@@ -134,7 +142,7 @@ void Server::connections(const control::ConnectionQuery& query,
                                     .listener = listener->name(),
                                     .protocol = listener->shared().protocol,
                                     .client = connection.peer().text(),
-                                    .local = connection.local().text(),
+                                    .local = local_text(connection),
                                     .worker = worker.index(),
                                     .age = to_milliseconds(now - connection.opened_at()),
                                     .idle = to_milliseconds(now - connection.last_activity()),

@@ -133,6 +133,18 @@ def test_connections_are_listed_and_disconnected(netd):
         assert daemon.control({"type": "disconnect", "id": entry["id"]})["code"] == "not_found"
 
 
+def test_a_connection_over_unix_says_where_it_came_in(netd):
+    daemon = netd("[listener echo]\nprotocol = echo\nlisten = unix:{dir}/echo.sock\n")
+    path = str(daemon.folder / "echo.sock")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        (entry,) = daemon.control({"type": "connections"})["connections"]
+        assert entry["local"] == "unix:" + path
+        assert entry["client"].startswith("unix:uid=")
+
+
 def test_a_bad_reload_changes_nothing_and_names_every_mistake(netd):
     daemon = netd(ECHO)
     port = daemon.port("echo")
