@@ -64,11 +64,20 @@ Result<void> Listener::add_socket(const Endpoint& configured, BoundSocket socket
   accepting->configured = configured;
   accepting->socket = std::move(socket.fd);
   accepting->bound = socket.endpoint;
+  // One that the kernel chose may well be the port of somebody's UDP socket, and loops with none.
+  const bool kernel_chose = configured.transport == Transport::tcp && configured.port == 0;
+  if (socket.endpoint.transport == Transport::tcp && !kernel_chose) {
+    accepting->served.emplace(ports_, socket.endpoint.port);
+  }
   auto watch = ReadWatch::create(io_.dispatcher, accepting->socket.get(),
                                  [this, raw = accepting.get()] { accept_some(*raw); });
   if (!watch) return std::unexpected(watch.error());
   accepting->watch = std::move(*watch);
-  if (paused_ || draining_) accepting->watch->pause();
+  if (draining_) {
+    stop_listening(*accepting);
+  } else if (paused_) {
+    accepting->watch->pause();
+  }
   accepting_.push_back(std::move(accepting));
   return {};
 }
@@ -77,6 +86,7 @@ std::vector<BoundSocket> Listener::release_sockets(const Endpoint& configured) {
   std::vector<BoundSocket> released;
   for (auto& one : accepting_) {
     if (one->configured != configured) continue;
+    if (draining_) listen_again(*one);  // it may go to a listener that is not
     one->watch.reset();
     released.push_back({std::move(one->socket), one->bound});
   }
@@ -168,7 +178,8 @@ void Listener::refuse(UniqueFd socket, const SocketAddress& peer, std::string_vi
   counters().refused.add(1);
   shared_->connections.give_back();
   shared_->total.give_back();
-  Stream(std::move(socket)).reset();
+  // Not with a reset: that may come before connect() has returned, which would fail then.
+  socket.reset();
   if (!log_enabled(LogLevel::info)) return;
   const std::string client = peer.text();
   LogEntry(LogLevel::info, "connection_refused")
@@ -244,17 +255,25 @@ void Listener::release_limits(const SocketAddress& peer) {
   if (const auto ip = peer.ip()) shared_->per_client.give_back(*ip);
 }
 
+/// A TCP socket stops listening but keeps its address, and can listen again: clients are refused at
+/// once instead of waiting in a queue that nobody empties.
+void Listener::stop_listening(Accepting& accepting) {
+  accepting.watch->pause();
+  if (accepting.bound.transport == Transport::tcp) {
+    (void)::shutdown(accepting.socket.get(), SHUT_RD);
+  }
+}
+
+void Listener::listen_again(Accepting& accepting) {
+  if (accepting.bound.transport == Transport::tcp) {
+    (void)::listen(accepting.socket.get(), SOMAXCONN);
+  }
+}
+
 void Listener::drain() {
   if (!draining_) {
     draining_ = true;
-    for (auto& one : accepting_) {
-      one->watch->pause();
-      // A TCP socket stops listening but keeps its address, and can listen again: clients are
-      // refused at once instead of waiting in a queue that nobody empties.
-      if (one->bound.transport == Transport::tcp) {
-        (void)::shutdown(one->socket.get(), SHUT_RD);
-      }
-    }
+    for (auto& one : accepting_) stop_listening(*one);
   }
   shut_down_connections();
 }
@@ -271,9 +290,7 @@ void Listener::resume() {
   if (!draining_) return;
   draining_ = false;
   for (auto& one : accepting_) {
-    if (one->bound.transport == Transport::tcp) {
-      (void)::listen(one->socket.get(), SOMAXCONN);
-    }
+    listen_again(*one);
     if (!paused_) one->watch->resume();
   }
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -112,6 +113,7 @@ class Listener final : public ConnectionOwner, private DatagramPolicy {
     Endpoint bound;
     UniqueFd socket;
     std::unique_ptr<ReadWatch> watch;  // depends on: socket
+    std::optional<ServedPort> served;  // of a TCP port that somebody chose
   };
   struct Answering {
     Endpoint configured;
@@ -124,6 +126,8 @@ class Listener final : public ConnectionOwner, private DatagramPolicy {
   class Retired;
 
   void on_connection_closed(Connection& connection) noexcept override;
+  static void stop_listening(Accepting& accepting);
+  static void listen_again(Accepting& accepting);
   void accept_some(Accepting& accepting);
   /// False when accepting has to pause.
   bool accept_one(Accepting& accepting);
@@ -135,11 +139,11 @@ class Listener final : public ConnectionOwner, private DatagramPolicy {
   void resume_accepting();
   void report_limit(std::string_view why);
   void log_open(const Connection& connection) const;
+  void log_to_file(const ListenerGeneration& generation, const std::string& message) const;
   void log_close(const Connection& connection, const ListenerGeneration& generation) const;
   void release_limits(const SocketAddress& peer);
   [[nodiscard]] TrafficCounters& counters() { return shared_->counters[worker_]; }
 
-  void log_to_file(const ListenerGeneration& generation, const std::string& message) const;
   IoContext& io_;
   // shared_ptr: the workers' listeners and the control plane hold it, and may end in any order.
   std::shared_ptr<ListenerShared> shared_;

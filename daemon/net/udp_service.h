@@ -23,8 +23,9 @@ namespace netd {
 
 class Dispatcher;
 
-/// The UDP ports that netd itself answers on, for all workers. Two services that answer each other
-/// would never stop (RFC 862 has no way to tell an answer from a question).
+/// The ports that netd itself serves, for all workers: no datagram from one of them is answered.
+/// Two services that answer each other would never stop (RFC 862 has no way to tell an answer from
+/// a question).
 class ServedPorts {
  public:
   void add(std::uint16_t port) { counts_[port].fetch_add(1, std::memory_order_relaxed); }
@@ -35,6 +36,22 @@ class ServedPorts {
 
  private:
   std::array<std::atomic<std::uint16_t>, 65536> counts_{};
+};
+
+/// Counts a port as served while it lives.
+class ServedPort {
+ public:
+  /// `ports` must outlive it.
+  ServedPort(ServedPorts& ports, std::uint16_t port) : ports_(ports), port_(port) {
+    ports_.add(port_);
+  }
+  ~ServedPort() { ports_.remove(port_); }
+  ServedPort(const ServedPort&) = delete;
+  ServedPort& operator=(const ServedPort&) = delete;
+
+ private:
+  ServedPorts& ports_;
+  std::uint16_t port_;
 };
 
 /// Whose datagrams a service answers.

@@ -135,6 +135,8 @@ Result<void> ListenerSet::prepare_listener(const Generation& generation,
                                    : std::make_shared<ListenerShared>(
                                          listener.name, listener.protocol,
                                          static_cast<unsigned>(workers_.size()), all_connections_);
+  entry.draining =
+      before != nullptr && before->draining;  // until whoever asked for it takes it back
   if (protocol->make_shared_state != nullptr) {
     auto state = protocol->make_shared_state(*generation.settings, listener,
                                              before != nullptr ? before->state : nullptr);

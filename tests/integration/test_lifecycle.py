@@ -300,6 +300,32 @@ def test_no_connection_is_refused_while_reloading(netd, workers):
     assert faults == []
 
 
+def test_a_drained_listener_stays_so_over_a_reload(netd, workers):
+    daemon = netd(ECHO, workers=workers)
+    (before,) = daemon.addresses("echo")
+    daemon.control({"type": "drain", "listener": "echo"})
+    assert daemon.reload(ECHO + "listen = tcp:[::1]:0\n")["status"] == "ok"
+    assert daemon.listener("echo")["state"] == "draining"
+    addresses = daemon.addresses("echo")
+    assert addresses[0] == before and len(addresses) == 2
+    for address in addresses:
+        until(lambda at=address: refuses(at), "the listener to refuse")
+    daemon.control({"type": "drain", "listener": "echo", "resume": True})
+    assert daemon.listener("echo")["state"] == "accepting"
+    for address in addresses:
+        until(lambda at=address: not refuses(at), "the listener to accept")
+
+
+def test_the_socket_of_a_drained_listener_serves_another(netd):
+    with socket.create_server(("127.0.0.1", 0)) as passed:
+        section = "protocol = echo\nlisten = fd:web\n"
+        daemon = netd("[listener one]\n" + section, descriptors=[("web", passed.fileno())])
+        daemon.control({"type": "drain", "listener": "one"})
+        assert daemon.reload("[listener two]\n" + section)["status"] == "ok"
+        with socket.create_connection(passed.getsockname(), timeout=DEADLINE) as client:
+            exchange(client)
+
+
 def test_changed_settings_hold_for_new_connections(netd):
     daemon = netd(ECHO + "mode = line\n")
     with daemon.connect("echo") as client:

@@ -21,12 +21,9 @@ def has_ended(connection):
 
 
 def is_refused(source, address):
-    """Whether a connection from `source` is closed at once; it may be so before connect() returns."""
-    try:
-        with connect_from(source, address) as client:
-            return at_end(client)
-    except ConnectionResetError:
-        return True
+    """Whether a connection from `source` is closed at once, but not before connect() returns."""
+    with connect_from(source, address) as client:
+        return at_end(client)
 
 
 def connect_from(source, address):

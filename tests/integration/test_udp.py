@@ -137,6 +137,26 @@ def test_two_services_of_netd_never_talk_to_each_other(netd):
         assert refuses(daemon, forger, b"loop")
 
 
+def test_a_port_that_netd_serves_over_tcp_is_not_answered_either(netd):
+    def same_port_twice():
+        stream = socket.create_server(("127.0.0.1", 0))
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            client.bind(stream.getsockname())
+            return stream, client
+        except OSError:
+            stream.close()
+            client.close()
+            return None
+
+    stream, client = until(same_port_twice, "a port that is free for both")
+    with stream, client:
+        daemon = netd(config("echo") + "[listener web]\nprotocol = greet\nlisten = fd:web\n",
+                      descriptors=[("web", stream.fileno())])
+        client.connect(daemon.addresses("it", "udp")[0])
+        assert refuses(daemon, client, b"loop")
+
+
 def test_access_lists(netd):
     daemon = netd(config("echo", "deny = 127.0.0.0/8\n"))
     with client_of(daemon) as client:
