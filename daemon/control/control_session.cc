@@ -14,6 +14,8 @@ namespace {
 // While nothing is read, because the client has finished sending or has too much in flight, the
 // loop does not hear of its end: it is looked for this often.
 constexpr std::chrono::seconds kGoneCheck{1};
+// Events that have not left yet; more are dropped and counted.
+constexpr std::size_t kMaxEventBytes = 64U << 10U;
 
 /// The document with the request's tag as its last member.
 std::string with_tag(std::string document, std::string_view tag) {
@@ -42,6 +44,7 @@ std::size_t ControlSession::on_data(std::string_view input) {
   reading_ = true;
   std::size_t consumed = 0;
   while (!ending_) {
+    if (answers_.size() >= kMaxRequestsInFlight) write_ready();
     if (answers_.size() >= kMaxRequestsInFlight) {
       connection().pause_reading();
       connection().set_deadline(kGoneCheck);
@@ -64,8 +67,9 @@ std::size_t ControlSession::on_data(std::string_view input) {
     } else {
       end_with(code::kInvalidJson, "Invalid JSON");
     }
-    write_ready();
   }
+  // What could be answered at once leaves in one write.
+  write_ready();
   reading_ = false;
   close_when_answered();
   return ending_ ? input.size() : consumed;
@@ -95,7 +99,11 @@ void ControlSession::on_answer(std::uint64_t slot, std::string document) {
   auto* const entry = answers_.find(slot);
   if (entry == nullptr) return;
   entry->document = with_tag(std::move(document), entry->label);
-  if (reading_ || flush_marked_ || !answers_.ready()) return;
+  if (!reading_ && answers_.ready()) mark_for_flush();
+}
+
+void ControlSession::mark_for_flush() {
+  if (flush_marked_) return;
   flush_marked_ = true;
   flusher_.flush_soon(*this);
 }
@@ -114,6 +122,8 @@ void ControlSession::write_ready() {
     lines += *answer->document;
     lines += '\n';
   }
+  // The answer to `subscribe` goes before its first event.
+  lines += std::exchange(events_, {});
   if (!lines.empty()) connection().write(lines);
 }
 
@@ -177,9 +187,9 @@ std::string ControlSession::who() const {
 }
 
 bool ControlSession::on_event(const Event& event) {
-  if (connection().backlogged()) return false;
-  write_ready();  // the answer to `subscribe` goes before its first event
-  connection().write(event.line + "\n");
+  if (connection().backlogged() || events_.size() > kMaxEventBytes) return false;
+  events_.append(event.line).push_back('\n');
+  mark_for_flush();
   return true;
 }
 

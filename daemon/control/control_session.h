@@ -61,6 +61,7 @@ class ControlSession final : public Session, public Caller, public EventSubscrib
   /// Answers, and closes once everything before has been answered too.
   void end_with(std::string_view code, std::string_view message);
   void write_ready();
+  void mark_for_flush();
   void close_when_answered();
   [[nodiscard]] bool peer_is_gone() const;
 
@@ -71,6 +72,7 @@ class ControlSession final : public Session, public Caller, public EventSubscrib
   tasks::Holder holder_;
   RequestFramer framer_;
   AnswerQueue answers_;   // at most kMaxRequestsInFlight; labelled with the requests' tags
+  std::string events_;    // of this turn; at most 64 KiB and one more
   bool reading_ = false;  // in on_data(): answers are sent when it ends
   bool flush_marked_ = false;
   bool ending_ = false;  // takes no more requests; closes when all are answered

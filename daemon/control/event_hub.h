@@ -35,7 +35,7 @@ class EventHub {
  public:
   /// Entries of the log on their way to this thread; more are dropped and counted.
   static constexpr std::size_t kMaxInFlight = 4096;
-  static constexpr std::size_t kMaxSubscribers = 64;
+  static constexpr std::size_t kMaxSubscribers = 1024;
 
   /// All must outlive the hub.
   EventHub(Dispatcher& dispatcher, tasks::TaskService& tasks);
