@@ -1,0 +1,193 @@
+"""Every JSON document of the control socket and of netctl --json is what the shipped schemas say."""
+
+import json
+import pathlib
+import re
+import subprocess
+
+import jsonschema
+import pytest
+from netd_process import DEADLINE, NETCTL, Control
+
+ROOT = pathlib.Path(__file__).parents[2]
+SCHEMAS = {path.name.removesuffix(".schema.json"): json.loads(path.read_text())
+           for path in (ROOT / "ctl" / "schemas").iterdir()}
+
+CONF = """
+[listener echo]
+protocol = echo
+listen = tcp:127.0.0.1:0
+[listener web]
+protocol = http
+listen = tcp:127.0.0.1:0
+route = / info
+"""
+
+
+def check(schema, document):
+    jsonschema.validate(document, schema, cls=jsonschema.Draft202012Validator)
+
+
+def part(name, definition):
+    """One definition of a schema, as a schema."""
+    whole = {key: value for key, value in SCHEMAS[name].items() if key not in ("anyOf", "oneOf")}
+    return {**whole, "$ref": f"#/$defs/{definition}"}
+
+
+def types():
+    source = (ROOT / "daemon" / "control" / "commands.cc").read_text()
+    return re.findall(r'\{"(\w+)", k(?:Read|Steer)', source)
+
+
+def members_of(command):
+    """The members of a type by the daemon's own table."""
+    source = (ROOT / "daemon" / "control" / "commands.cc").read_text()
+    listed = re.search(r'\{"%s", k\w+, "([^"]*)"' % command, source).group(1)
+    return {word.rstrip("?"): not word.endswith("?") for word in listed.split()}
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_schemas_are_schemas(name):
+    jsonschema.Draft202012Validator.check_schema(SCHEMAS[name])
+
+
+@pytest.mark.parametrize("command", types())
+def test_requests_have_the_members_that_the_daemon_knows(command):
+    schema = SCHEMAS["request"]["$defs"]["request_" + command]
+    assert set(schema["properties"]) - {"type", "tag"} == set(members_of(command))
+    required = {member for member, needed in members_of(command).items() if needed}
+    assert set(schema["required"]) - {"type"} == required
+    assert "answer_" + command in SCHEMAS["answer"]["$defs"]
+
+
+REQUESTS = [
+    {"type": "status"},
+    {"type": "status", "tag": [1]},
+    {"type": "listeners"},
+    {"type": "connections"},
+    {"type": "stats"},
+    {"type": "version"},
+    {"type": "config"},
+    {"type": "config", "check": True},
+    {"type": "reload"},
+    {"type": "log_level"},
+    {"type": "log_level", "level": "info"},
+    {"type": "produce", "task": {"id": "a", "data": {"x": 1}}},
+    {"type": "produce", "task": {"id": "a", "data": {"x": 1}}},
+    {"type": "produce", "task": {"id": "a", "data": 2}},
+    {"type": "produce", "task": {"id": 7, "data": 7, "delay": 60, "ttl": 3600, "priority": -1}},
+    {"type": "produce", "task": {"data": [], "queue": "other", "max_attempts": 1}},
+    {"type": "tasks"},
+    {"type": "tasks", "limit": 1, "state": "ready"},
+    {"type": "task_stats"},
+    {"type": "peek", "id": 7},
+    {"type": "peek"},
+    {"type": "consume", "lease": 60, "wait": 0},
+    {"type": "peek", "id": "a"},
+    {"type": "touch", "id": "a", "lease": 60},
+    {"type": "fail", "id": "a", "delay": 0},
+    {"type": "consume", "lease": 60, "bind": True},
+    {"type": "give_back", "id": "a"},
+    {"type": "consume", "lease": 60},
+    {"type": "done", "id": "a", "attempt": 2, "result": {"ok": True}},
+    {"type": "done", "id": "a"},
+    {"type": "result", "id": "a"},
+    {"type": "result", "id": 7, "wait": 0},
+    {"type": "result", "id": "nothing"},
+    {"type": "consume", "wait": 0},
+    {"type": "consume", "queue": "other", "wait": 0, "lease": 60},
+    {"type": "kick", "id": 7},
+    {"type": "kick", "queue": "other"},
+    {"type": "delete", "id": 7},
+    {"type": "delete", "id": 7},
+    {"type": "pause", "queue": "q"},
+    {"type": "resume", "queue": "q"},
+    {"type": "disconnect", "id": 999},
+    {"type": "disconnect", "listener": "echo"},
+    {"type": "drain", "listener": "web"},
+    {"type": "drain", "listener": "web", "resume": True},
+    {"type": "drain", "listener": "none"},
+    {"type": "subscribe", "events": ["nothing"]},
+]
+
+
+def test_requests_and_answers_on_the_control_socket(netd):
+    daemon = netd(CONF)
+    with daemon.connect("echo") as client, daemon.connect_control() as control:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        for request in REQUESTS:
+            check(SCHEMAS["request"], request)
+            check(part("request", "request_" + request["type"]), request)
+            answer = control.ask(request)
+            check(part("answer", "answer_" + request["type"]), answer)
+        check(SCHEMAS["answer"], answer)
+        for wrong in ({"type": "produce"}, {"type": "log_level", "level": "loud"}, {"type": "what"}, {}):
+            with pytest.raises(jsonschema.ValidationError):
+                check(SCHEMAS["request"], wrong)
+            check(part("answer", "error"), control.ask(wrong))
+        daemon.config_path.write_text(daemon.config_path.read_text() + "\nnonsense = 1\n")
+        for request in ({"type": "reload"}, {"type": "config", "check": True}):
+            answer = control.ask(request)
+            assert answer["mistakes"]
+            check(part("answer", "error"), answer)
+    asked = {request["type"] for request in REQUESTS}
+    assert asked | {"stop"} == set(types()), "each type is asked at least once"
+
+
+def test_a_schema_refuses_what_is_not_so(netd):
+    with netd().connect_control() as control:
+        status = control.ask({"type": "status"})
+    schema = part("answer", "answer_status")
+    check(schema, status)
+    for wrong in ({**status, "pid": "1"}, {**status, "more": 1}, {"status": "ok"},
+                  {"status": "error", "message": "no code"}):
+        with pytest.raises(jsonschema.ValidationError):
+            check(schema, wrong)
+
+
+def test_events(netd):
+    daemon = netd(CONF)
+    with Control(daemon.control_path) as listener, daemon.connect_control() as control:
+        check(part("answer", "answer_subscribe"), listener.ask({"type": "subscribe"}))
+        with daemon.connect("echo") as client:
+            client.sendall(b"x")
+            assert client.recv(1) == b"x"
+        control.ask({"type": "produce", "task": {"id": "t", "data": 1}})
+        control.ask({"type": "consume"})
+        kinds = set()
+        while not {"task_produced", "task_taken", "connection_close"} <= kinds:
+            event = listener.receive()
+            check(SCHEMAS["event"], event)
+            kinds.add(event["event"])
+
+
+def netctl(daemon, *arguments, **options):
+    done = subprocess.run([NETCTL, "--socket", daemon.control_path, "--json", *arguments],
+                          capture_output=True, text=True, timeout=DEADLINE, check=False, **options)
+    return json.loads(done.stdout or done.stderr)
+
+
+def test_netctl_prints_the_daemons_answer(netd):
+    daemon = netd(CONF)
+    for words, command in (
+            ("status", "status"), ("listeners", "listeners"), ("connections", "connections"),
+            ("stats", "stats"), ("version", "version"), ("config show", "config"),
+            ("config check", "config"), ("log-level", "log_level"), ("task add t 1", "produce"),
+            ("task list", "tasks"), ("task stats", "task_stats"), ("task show t", "peek"),
+            ("task take --wait 0", "consume"), ("task delete t", "delete"),
+            ("task pause q", "pause"), ("task resume q", "resume"), ("reload", "reload"),
+            ("drain echo", "drain"), ("stop", "stop")):
+        check(part("answer", "answer_" + command), netctl(daemon, *words.split()))
+
+
+def test_exported_and_imported_tasks(netd):
+    daemon = netd()
+    lines = ['{"id":"a","data":1,"delay":60,"ttl":600}', '{"id":2,"data":null,"queue":"q"}']
+    check(SCHEMAS["task-import"], netctl(daemon, "task", "import", input="\n".join(lines)))
+    daemon.stop()
+    exported = subprocess.run([NETCTL, "task", "export", "-c", daemon.config_path],
+                              capture_output=True, text=True, timeout=DEADLINE, check=True)
+    assert len(exported.stdout.splitlines()) == 2
+    for line in exported.stdout.splitlines():
+        check(SCHEMAS["exported-task"], json.loads(line))
