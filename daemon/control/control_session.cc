@@ -14,8 +14,8 @@ namespace {
 // While nothing is read, because the client has finished sending or has too much in flight, the
 // loop does not hear of its end: it is looked for this often.
 constexpr std::chrono::seconds kGoneCheck{1};
-// Events that have not left yet; more are dropped and counted.
-constexpr std::size_t kMaxEventBytes = 64U << 10U;
+// The events of one turn leave in writes of this size, in bytes.
+constexpr std::size_t kEventWrite = 64U << 10U;
 
 /// The document with the request's tag as its last member.
 std::string with_tag(std::string document, std::string_view tag) {
@@ -187,9 +187,13 @@ std::string ControlSession::who() const {
 }
 
 bool ControlSession::on_event(const Event& event) {
-  if (connection().backlogged() || events_.size() > kMaxEventBytes) return false;
+  if (connection().backlogged()) return false;
   events_.append(event.line).push_back('\n');
-  mark_for_flush();
+  if (events_.size() < kEventWrite) {
+    mark_for_flush();
+  } else {
+    write_ready();
+  }
   return true;
 }
 

@@ -72,7 +72,7 @@ class ControlSession final : public Session, public Caller, public EventSubscrib
   tasks::Holder holder_;
   RequestFramer framer_;
   AnswerQueue answers_;   // at most kMaxRequestsInFlight; labelled with the requests' tags
-  std::string events_;    // of this turn; at most 64 KiB and one more
+  std::string events_;    // of this turn; less than kEventWrite
   bool reading_ = false;  // in on_data(): answers are sent when it ends
   bool flush_marked_ = false;
   bool ending_ = false;  // takes no more requests; closes when all are answered
