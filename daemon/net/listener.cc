@@ -1,6 +1,7 @@
 #include "daemon/net/listener.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -14,6 +15,8 @@ namespace netd {
 
 namespace {
 
+// From this many connections on, what they took is worth giving back to the system.
+constexpr std::size_t kCrowd = 1024;
 // How many connections one readiness takes in before others get their turn.
 constexpr int kAcceptsPerTurn = 64;
 // A paused listener looks again this often: what it waits for may be freed by another worker.
@@ -42,7 +45,8 @@ Listener::Listener(IoContext& io, std::shared_ptr<ListenerShared> shared, unsign
       shared_(std::move(shared)),
       worker_(worker),
       ports_(ports),
-      resume_timer_(io.dispatcher, [this] { resume_accepting(); }) {}
+      resume_timer_(io.dispatcher, [this] { resume_accepting(); }),
+      trim_timer_(io.dispatcher, [this] { give_memory_back(); }) {}
 
 Listener::~Listener() {
   abort_all();
@@ -170,6 +174,7 @@ void Listener::admit(UniqueFd socket, const SocketAddress& peer) {
   log_open(started);
   auto session = generation_->stream->open(started);
   connections_.push_back({generation_, std::move(connection)});
+  peak_ = std::max(peak_, connections_.size());
   started.set_idle_timeout(generation_->listener->idle_timeout);
   started.start(std::move(session));
 }
@@ -246,7 +251,17 @@ void Listener::on_connection_closed(Connection& connection) noexcept {
   release_limits(connection.peer());
   log_close(connection, *entry.generation);
   io_.dispatcher.defer(std::make_unique<Retired>(std::move(entry)));
+  const bool crowd_has_left = peak_ >= kCrowd && connections_.size() <= peak_ / 4;
+  if (crowd_has_left && !trim_timer_.armed()) trim_timer_.arm(std::chrono::seconds(1));
   resume_accepting();
+}
+
+// The allocator keeps what is freed between what is not. This takes a millisecond or two, so it
+// happens once for every time that a crowd leaves.
+void Listener::give_memory_back() {
+  peak_ = connections_.size();
+  connections_.shrink_to_fit();
+  (void)::malloc_trim(0);
 }
 
 void Listener::release_limits(const SocketAddress& peer) {

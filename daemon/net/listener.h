@@ -142,6 +142,7 @@ class Listener final : public ConnectionOwner, private DatagramPolicy {
   void log_to_file(const ListenerGeneration& generation, const std::string& message) const;
   void log_close(const Connection& connection, const ListenerGeneration& generation) const;
   void release_limits(const SocketAddress& peer);
+  void give_memory_back();
   [[nodiscard]] TrafficCounters& counters() { return shared_->counters[worker_]; }
 
   IoContext& io_;
@@ -153,7 +154,9 @@ class Listener final : public ConnectionOwner, private DatagramPolicy {
   std::vector<std::unique_ptr<Accepting>> accepting_;
   std::vector<Answering> answering_;
   std::vector<Entry> connections_;  // by Connection::owner_slot
+  std::size_t peak_ = 0;            // the most there were since memory was last given back
   Timer resume_timer_;
+  Timer trim_timer_;
   bool paused_ = false;
   bool draining_ = false;
 };

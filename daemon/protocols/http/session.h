@@ -102,8 +102,8 @@ class HttpSession final : public Session, private ProxyClient {
   std::uint32_t requests_ = 0;
   State state_ = State::head;
   Timing timing_ = Timing::none;
-  bool has_leftover_ = false;  // the last on_data() did not take everything
-  bool shutting_down_ = false;
+  bool has_leftover_ : 1 = false;  // the last on_data() did not take everything
+  bool shutting_down_ : 1 = false;
 };
 
 }  // namespace netd::http
