@@ -14,9 +14,10 @@ std::string name_of(const Endpoint& address) {
   return address.transport == Transport::tcp ? text.substr(kTcp.size()) : text;
 }
 
-std::unique_ptr<Resolver> make_resolver(const Endpoint& address, const Clock& clock) {
+std::unique_ptr<Resolver> make_resolver(const Endpoint& address, const Clock& clock,
+                                        Resolver::LookUp look_up) {
   if (address.transport != Transport::tcp) return nullptr;
-  return std::make_unique<Resolver>(address.host, address.port, clock);
+  return std::make_unique<Resolver>(address.host, address.port, clock, std::move(look_up));
 }
 
 /// From 0 to `count` - 1, `count` being small. Nothing secret hangs on it.
@@ -39,8 +40,11 @@ std::string_view health_name(Health health) {
   return "unknown";
 }
 
-SharedInstance::SharedInstance(const Endpoint& address, const Clock& clock)
-    : address_(address), name_(name_of(address)), resolver_(make_resolver(address, clock)) {}
+SharedInstance::SharedInstance(const Endpoint& address, const Clock& clock,
+                               Resolver::LookUp look_up)
+    : address_(address),
+      name_(name_of(address)),
+      resolver_(make_resolver(address, clock, std::move(look_up))) {}
 
 void SharedInstance::set_health(Health health) {
   health_.store(health, std::memory_order_relaxed);

@@ -26,7 +26,8 @@ class SharedInstance {
   static constexpr std::chrono::seconds kPenalty{1};
 
   /// `clock` must outlive the instance.
-  SharedInstance(const Endpoint& address, const Clock& clock);
+  SharedInstance(const Endpoint& address, const Clock& clock,
+                 Resolver::LookUp look_up = Resolver::look_up);
 
   [[nodiscard]] const Endpoint& address() const { return address_; }
   /// "HOST:PORT" or "unix:PATH", for people and for Host fields.

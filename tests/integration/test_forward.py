@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import socket
 import threading
 
@@ -215,3 +216,32 @@ def test_many_short_connections(netd):
             data = str(i).encode()
             assert transfer(client, client, data) == data
     until(lambda: daemon.open_descriptors() <= before, "all descriptors to be given back")
+
+
+def test_a_service_as_the_target(netd):
+    with tcp_target() as one, tcp_target() as two:
+        gone = socket.create_server(("127.0.0.1", 0))
+        instances = "".join("instance = 127.0.0.1:%d\n" % server.getsockname()[1]
+                            for server in (one, two, gone))
+        gone.close()
+        daemon = netd(config("service users", f"[service users]\nhealth = off\n{instances}"))
+        reached = set()
+        for _ in range(100):
+            with daemon.connect("way") as client:
+                client.sendall(b"hello")
+                ready, _, _ = select.select([one, two], [], [], DEADLINE)
+                reached.add(ready[0])
+                target, _ = ready[0].accept()
+                with target:
+                    target.settimeout(DEADLINE)
+                    assert target.recv(5) == b"hello"
+            if len(reached) == 2:
+                break
+        assert len(reached) == 2
+
+
+def test_a_service_without_instances_that_answer_resets(netd):
+    daemon = netd(config("service users", "[service users]\nhealth = off\ninstance = 127.0.0.1:1\n"))
+    with daemon.connect("way") as client:
+        assert is_reset(client)
+    daemon.wait_for_log("no instance answers: 127.0.0.1:1 .connect 127.0.0.1:1: Connection refused")

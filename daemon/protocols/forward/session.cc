@@ -4,10 +4,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <cerrno>
 #include <utility>
-
-#include "daemon/net/socket.h"
 
 namespace netd::forward {
 
@@ -29,7 +26,7 @@ void keep_alive(int fd) {
 }  // namespace
 
 ClientSession::ClientSession(Connection& connection, Settings& settings)
-    : Session(connection), settings_(settings) {}
+    : Session(connection), settings_(settings), choice_(*settings.service) {}
 
 ClientSession::~ClientSession() = default;
 
@@ -38,80 +35,38 @@ ClientSession::~ClientSession() = default;
 void ClientSession::on_open() {
   connection().set_full_duplex();
   connection().pause_reading();  // until there is somebody to hand it to
-  give_up_at_ = connection().dispatcher().now() + settings_.connect_timeout;
-  if (settings_.target->resolver() != nullptr) {
-    connect_tcp();
-  } else {
-    connect_unix();
-  }
+  try_next();
 }
 
-void ClientSession::connect_tcp() {
-  Resolver& resolver = *settings_.target->resolver();
-  if (const auto known = resolver.known()) {
-    on_addresses(*known);
+void ClientSession::try_next() {
+  const std::size_t instance = choice_.next(connection().dispatcher().now());
+  if (instance == services::InstanceChoice::kNone) {
+    const bool is_service = !settings_.target->endpoint();
+    give_up(is_service ? settings_.target->text() + ": " + choice_.account() : last_error_);
     return;
   }
-  question_ =
-      resolver.ask(connection().dispatcher(), [this](const Result<Resolver::Addresses>& answer) {
-        question_.reset();
-        on_addresses(answer);
-      });
-  if (!question_) {
-    give_up("too many connections wait for the target's address");
-    return;
-  }
-  connection().set_deadline(settings_.connect_timeout);
+  const services::SharedInstance& to = *settings_.service->instances[instance];
+  connector_.emplace(connection().dispatcher(),
+                     [this, instance](Result<Connector::Connected> outcome) {
+                       on_connected(instance, std::move(outcome));
+                     });
+  connector_->start(to.address(), to.resolver(), settings_.connect_timeout);
 }
 
-void ClientSession::on_addresses(const Result<Resolver::Addresses>& answer) {
-  connection().clear_deadline();
-  if (!answer) {
-    give_up(answer.error().what());
+void ClientSession::on_connected(std::size_t instance, Result<Connector::Connected> outcome) {
+  if (!connection().is_open()) return;
+  if (!outcome) {
+    settings_.service->instances[instance]->failed(connection().dispatcher().now());
+    last_error_ = outcome.error().what();
+    choice_.failed(last_error_);
+    try_next();
     return;
   }
-  addresses_ = *answer;
-  connect_next();
-}
-
-void ClientSession::connect_next() {
-  while (next_address_ < addresses_.size()) {
-    const SocketAddress address = addresses_[next_address_++];
-    auto socket = start_connect(address);
-    if (socket) {
-      start(std::move(*socket), address);
-      return;
-    }
-    last_error_ = socket.error().what();
-  }
-  give_up(last_error_);
-}
-
-void ClientSession::connect_unix() {
-  auto socket = start_connect_unix(settings_.target->endpoint().name);
-  if (socket) {
-    start(std::move(*socket), SocketAddress());
-    return;
-  }
-  Dispatcher& dispatcher = connection().dispatcher();
-  if (socket.error().code() != EAGAIN || dispatcher.now() >= give_up_at_) {
-    give_up(socket.error().what());
-    return;
-  }
-  if (!retry_) retry_ = std::make_unique<Timer>(dispatcher, [this] { connect_unix(); });
-  retry_->arm(kUnixRetry);
-}
-
-void ClientSession::start(UniqueFd socket, const SocketAddress& address) {
   ConnectionOwner& owner = *this;
   upstream_ = std::make_unique<Connection>(connection().io(), owner, settings_.counters,
-                                           std::move(socket), address);
+                                           std::move(outcome->socket), outcome->address);
   upstream_->set_full_duplex();
-  // What is left of the time is shared among the addresses that are left, this one included.
-  const Duration time_left = give_up_at_ - connection().dispatcher().now();
-  const auto attempts = static_cast<Duration::rep>(addresses_.size() - next_address_ + 1);
-  upstream_->start_connecting(std::make_unique<UpstreamSession>(*upstream_, *this),
-                              time_left / attempts);
+  upstream_->start(std::make_unique<UpstreamSession>(*upstream_, *this));
 }
 
 void ClientSession::give_up(const std::string& why) {
@@ -123,8 +78,6 @@ void ClientSession::give_up(const std::string& why) {
 
 void ClientSession::on_upstream_open() {
   connected_ = true;
-  retry_.reset();
-  addresses_ = {};
   settings_.target->reached();
   keep_alive(connection().fd());
   keep_alive(upstream_->fd());
@@ -173,29 +126,17 @@ void ClientSession::finish_if_both_ended() {
 
 void ClientSession::on_connection_closed(Connection& upstream) noexcept {
   const int error = upstream.error();
-  const bool was_connecting = !connected_;
   connection().dispatcher().defer(std::move(upstream_));
   if (!connection().is_open()) return;
-  if (was_connecting) {
-    last_error_ = system_error("connect " + settings_.target->endpoint().text(), error).what();
-    if (next_address_ < addresses_.size() && connection().dispatcher().now() < give_up_at_) {
-      connect_next();
-    } else {
-      give_up(last_error_);
-    }
-  } else if (error == 0 && client_ended_ && upstream_ended_) {
+  if (error == 0 && client_ended_ && upstream_ended_) {
     connection().close();
   } else {
     connection().abort(error != 0);
   }
 }
 
-void ClientSession::on_timeout(Timeout which) {
-  if (which == Timeout::deadline) {
-    give_up("look up " + settings_.target->endpoint().host + ": no answer in time");
-  } else if (connected_) {
-    connection().abort();
-  }
+void ClientSession::on_timeout(Timeout) {
+  if (connected_) connection().abort();
 }
 
 void ClientSession::on_shutdown() {
@@ -210,8 +151,7 @@ void ClientSession::on_shutdown() {
 }
 
 void ClientSession::on_closed() noexcept {
-  retry_.reset();
-  if (question_) Resolver::cancel(*question_);
+  connector_.reset();
   if (upstream_) upstream_->abort(connection().error() != 0);
 }
 

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
-#include "daemon/event/timer.h"
 #include "daemon/net/connection.h"
+#include "daemon/net/connector.h"
 #include "daemon/net/session.h"
 #include "daemon/protocols/forward/forward.h"
 
@@ -37,15 +38,9 @@ class ClientSession final : public Session, private ConnectionOwner {
 
   /// How long an open tunnel may be silent while the server is stopping.
   static constexpr std::chrono::seconds kDrainSilence{1};
-  /// A unix target whose backlog is full is tried again this often (connect(2), EAGAIN).
-  static constexpr std::chrono::milliseconds kUnixRetry{10};
-
-  void connect_tcp();
-  void on_addresses(const Result<Resolver::Addresses>& answer);
-  /// Tries the addresses from next_address_ on.
-  void connect_next();
-  void connect_unix();
-  void start(UniqueFd socket, const SocketAddress& address);
+  /// Connects to an instance that was not tried yet.
+  void try_next();
+  void on_connected(std::size_t instance, Result<Connector::Connected> outcome);
   void give_up(const std::string& why);
 
   void on_upstream_open();
@@ -56,12 +51,9 @@ class ClientSession final : public Session, private ConnectionOwner {
 
   Settings& settings_;
   std::unique_ptr<Connection> upstream_;
-  Resolver::Addresses addresses_;   // while connecting
-  Resolver::QuestionPtr question_;  // while looking up
-  std::unique_ptr<Timer> retry_;    // while a unix backlog is full
-  std::size_t next_address_ = 0;
+  services::InstanceChoice choice_;
+  std::optional<Connector> connector_;  // while connecting
   std::string last_error_;
-  Monotonic give_up_at_;
   bool connected_ = false;
   bool client_ended_ = false;
   bool upstream_ended_ = false;

@@ -198,7 +198,7 @@ TEST_F(ForwardTest, ATargetThatRefusesIsReportedOnce) {
   ASSERT_EQ(entries.size(), 2U);
   EXPECT_EQ(entries[0].level, LogLevel::warning);
   EXPECT_EQ(entries[0].message,
-            "listener test: connect " + target_.text() + ": Connection refused");
+            "listener test: connect " + target_.text().substr(4) + ": Connection refused");
   EXPECT_EQ(entries[1].level, LogLevel::debug);
 }
 
@@ -264,10 +264,10 @@ TEST_F(ForwardTest, UnixTargets) {
 class ForwardNameTest : public ForwardTest {
  protected:
   void start_with(Resolver::LookUp look_up) {
-    shared_target_ = std::make_shared<forward::Target>(
-        "test", Endpoint{.transport = Transport::tcp, .host = "target.test", .port = 1, .name = {}},
-        clock_, std::move(look_up));
-    stream_ = std::make_unique<forward::Forward>(shared_target_, 5s, 30s);
+    shared_target_ =
+        std::make_shared<forward::Target>("test", "tcp:target.test:1", clock_, std::move(look_up));
+    stream_ =
+        std::make_unique<forward::Forward>(shared_target_, shared_target_->endpoint(), 5s, 30s);
     open();
   }
   SocketAddress address() const { return address(target_.port()); }
@@ -367,6 +367,8 @@ TEST(ForwardSettings, RefusesTargetsThatCannotBe) {
   EXPECT_THAT(mistakes("tcp:127.0.0.1:80"), IsEmpty());
   EXPECT_THAT(mistakes("tcp:example.org:80"), IsEmpty());
   EXPECT_THAT(mistakes("unix:/run/x.sock"), IsEmpty());
+  EXPECT_THAT(mistakes("service users"), ElementsAre(HasSubstr("no [service NAME]")));
+  EXPECT_THAT(mistakes("service"), ElementsAre(HasSubstr("or service NAME")));
   EXPECT_THAT(mistakes("udp:127.0.0.1:80"), ElementsAre(HasSubstr("netd.conf:4: ")));
   EXPECT_THAT(mistakes("tcp:127.0.0.1:0"), ElementsAre(HasSubstr("expected one host and a port")));
   EXPECT_THAT(mistakes("tcp:*:80"), ElementsAre(HasSubstr("expected one host and a port")));
