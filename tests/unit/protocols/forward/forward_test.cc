@@ -237,6 +237,8 @@ TEST_F(ForwardTest, AStopClosesASilentTunnel) {
 
 TEST_F(ForwardTest, AStopClosesWhatIsStillConnecting) {
   start(target_.text());
+  clock_.advance(Connection::kFirstWords);  // it is no new client any more
+  dispatcher_->run_due_timers();
   connection_->shut_down();
   EXPECT_TRUE(read_until(client_, "<EOF>"));
   EXPECT_TRUE(log_.entries("forward_failed").empty());
