@@ -32,7 +32,7 @@ using control::GivenArgument;
 using control::WordArgument;
 using control::WordKind;
 
-constexpr std::string_view kGroups[] = {"config", "task"};
+constexpr std::string_view kGroups[] = {"config", "mail", "task"};
 
 /// What CLI11 writes the values of one command's arguments to; it keeps pointers into here.
 struct Values {
@@ -116,7 +116,10 @@ CLI::App& CommandLine::parent_of(std::string_view words, std::string& name) {
   const std::string group(words.substr(0, blank));
   CLI::App*& known = groups_[group];
   if (known == nullptr) {
-    known = app_.add_subcommand(group, group == "task" ? "the task queue" : "the configuration");
+    const char* const about = group == "task"   ? "the task queue"
+                              : group == "mail" ? "the mail catcher"
+                                                : "the configuration";
+    known = app_.add_subcommand(group, about);
     known->require_subcommand(1);
     known->fallthrough();
   }

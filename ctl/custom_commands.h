@@ -33,6 +33,11 @@ struct CustomCommand {
 [[nodiscard]] std::function<int(const Context&)> define_connect(CLI::App& command);
 [[nodiscard]] std::function<int(const Context&)> define_echo(CLI::App& command);
 [[nodiscard]] std::function<int(const Context&)> define_events(CLI::App& command);
+[[nodiscard]] std::function<int(const Context&)> define_mail_delete(CLI::App& command);
+[[nodiscard]] std::function<int(const Context&)> define_mail_list(CLI::App& command);
+[[nodiscard]] std::function<int(const Context&)> define_mail_send(CLI::App& command);
+[[nodiscard]] std::function<int(const Context&)> define_mail_show(CLI::App& command);
+[[nodiscard]] std::function<int(const Context&)> define_mail_wait(CLI::App& command);
 [[nodiscard]] std::function<int(const Context&)> define_stats(CLI::App& command);
 [[nodiscard]] std::function<int(const Context&)> define_top(CLI::App& command);
 [[nodiscard]] std::function<int(const Context&)> define_task_work(CLI::App& command);

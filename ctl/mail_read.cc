@@ -1,0 +1,260 @@
+// `netctl mail list`, `show`, `delete` and `wait`: the mail catcher's side of reading.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "ctl/custom_commands.h"
+#include "ctl/mail_folders.h"
+#include "ctl/mail_view.h"
+
+namespace netd::ctl {
+
+namespace {
+
+/// How often `wait` looks. Folders that are not there yet cannot be watched.
+constexpr milliseconds kPoll{50};
+
+struct MailOptions {
+  MailSource source;
+  MailFilter filter;
+  std::vector<std::string> ids;
+  std::size_t limit = 50;
+  std::size_t count = 1;
+  std::size_t part = 0;
+  bool all = false;
+  bool raw = false;
+  bool only_new = false;
+};
+
+void add_source(CLI::App& command, MailOptions& options) {
+  command.add_option("--listener", options.source.listener, "only of this listener")
+      ->type_name("NAME");
+  command
+      .add_option("--maildir", options.source.maildir,
+                  "read this folder of DOMAIN/USER, without asking netd for its own")
+      ->type_name("DIR");
+}
+
+void add_filter(CLI::App& command, MailOptions& options) {
+  const auto add = [&](const char* name, std::string& value, const char* help) {
+    command.add_option(name, value, help)->type_name("TEXT");
+  };
+  add("--to", options.filter.to, "only with this in the mailbox, Delivered-To, To or Cc");
+  add("--from", options.filter.from, "only with this in From, Sender or Return-Path");
+  add("--subject", options.filter.subject, "only with this in the subject");
+  add("--body", options.filter.body, "only with this in a part that is text");
+}
+
+/// What went wrong, told; or nothing, and `found` is the mail, the newest first.
+int find_mail(const MailOptions& options, const Context& context, std::vector<StoredMail>& found) {
+  const MailRoots roots = find_mail_roots(options.source, context);
+  if (roots.status != kDone) return complain(roots.error, roots.status);
+  auto listed = list_mail(roots.folders);
+  if (!listed) return complain(listed.error().what(), kFailed);
+  found = std::move(*listed);
+  return kDone;
+}
+
+/// A message that is removed while we look is none: nothing.
+std::optional<OpenedMail> open_mail(const StoredMail& stored) {
+  auto text = read_mail(stored.path);
+  if (!text) return {};
+  OpenedMail opened{.stored = stored, .text = std::move(*text), .mail = {}};
+  return opened;
+}
+
+/// Those of `found` that match, up to `limit` of them (0: all), as views into what they own.
+std::vector<OpenedMail> open_matching(const std::vector<StoredMail>& found,
+                                      const MailFilter& filter, std::size_t limit) {
+  std::vector<OpenedMail> opened;
+  for (const StoredMail& stored : found) {
+    if (limit != 0 && opened.size() == limit) break;
+    auto one = open_mail(stored);
+    if (!one || !filter.matches(stored, Mail::parse(one->text))) continue;
+    opened.push_back(std::move(*one));
+  }
+  // Short texts lie in the strings themselves, and have moved with them.
+  for (OpenedMail& one : opened) one.mail = Mail::parse(one.text);
+  return opened;
+}
+
+int list(const MailOptions& options, const Context& context) {
+  std::vector<StoredMail> found;
+  if (const int status = find_mail(options, context, found); status != kDone) return status;
+  const auto mails = open_matching(found, options.filter, options.limit);
+  print(context.json ? mail_list_json(mails) : mail_table(mails, context.terminal));
+  return kDone;
+}
+
+/// By its id, by the beginning of it when that is one message's alone, or "latest".
+int find_one(const std::string& id, const std::vector<StoredMail>& all, StoredMail& found) {
+  if (id == "latest") {
+    if (all.empty()) return complain("no mail", kFailed);
+    found = all.front();
+    return kDone;
+  }
+  const StoredMail* hit = nullptr;
+  for (const StoredMail& stored : all) {
+    if (!stored.id.starts_with(id)) continue;
+    if (stored.id == id) {
+      hit = &stored;
+      break;
+    }
+    // One message may lie in several mailboxes.
+    if (hit != nullptr && hit->id != stored.id) {
+      return complain("more than one message's id begins with " + id, kFailed);
+    }
+    hit = &stored;
+  }
+  if (hit == nullptr) return complain("no message " + id, kFailed);
+  found = *hit;
+  return kDone;
+}
+
+int show(const MailOptions& options, const Context& context) {
+  std::vector<StoredMail> all;
+  if (const int status = find_mail(options, context, all); status != kDone) return status;
+  StoredMail stored;
+  if (const int status = find_one(options.ids.front(), all, stored); status != kDone) {
+    return status;
+  }
+  auto text = read_mail(stored.path);
+  if (!text) return complain(text.error().what(), kFailed);
+  OpenedMail opened{.stored = stored, .text = std::move(*text), .mail = {}};
+  opened.mail = Mail::parse(opened.text);
+  if (options.part != 0) {
+    const auto parts = opened.mail.attachments();
+    if (options.part > parts.size()) {
+      return complain("the message has " + std::to_string(parts.size()) + " attachments", kFailed);
+    }
+    print(parts[options.part - 1]->content());
+  } else if (options.raw) {
+    print(opened.text);
+  } else {
+    print(context.json ? mail_json(opened) : mail_page(opened, context.terminal));
+  }
+  return kDone;
+}
+
+/// Removes every copy of the messages that are meant.
+int remove(const MailOptions& options, const Context& context) {
+  if (options.ids.empty() && !options.filter.any() && !options.all) {
+    return complain("mail delete: which? An ID, a filter such as --to, or --all", kUsage);
+  }
+  std::vector<StoredMail> all;
+  if (const int status = find_mail(options, context, all); status != kDone) return status;
+  std::unordered_set<std::string> ids;
+  for (const std::string& id : options.ids) {
+    StoredMail stored;
+    if (const int status = find_one(id, all, stored); status != kDone) return status;
+    ids.insert(stored.id);
+  }
+  std::size_t removed = 0;
+  for (const StoredMail& stored : all) {
+    if (!options.ids.empty() && !ids.contains(stored.id)) continue;
+    if (options.filter.any()) {
+      const auto opened = open_mail(stored);
+      if (!opened || !options.filter.matches(stored, Mail::parse(opened->text))) continue;
+    }
+    if (::unlink(stored.path.c_str()) == 0) {
+      ++removed;
+    } else if (errno != ENOENT) {
+      return complain(system_error("remove " + stored.path, errno).what(), kFailed);
+    }
+  }
+  const std::string count = std::to_string(removed);
+  print(context.json ? R"({"status":"ok","deleted":)" + count + "}\n" : "deleted " + count + '\n');
+  return kDone;
+}
+
+/// Until enough messages match; what was looked at once is not looked at again.
+int wait(const MailOptions& options, const Context& context) {
+  const MailRoots roots = find_mail_roots(options.source, context);
+  if (roots.status != kDone) return complain(roots.error, roots.status);
+  const bool for_ever = context.timeout == milliseconds::zero();
+  const auto give_up = std::chrono::steady_clock::now() + context.timeout;
+  std::unordered_set<std::string> seen;
+  std::vector<StoredMail> hits;
+  for (bool first = true;; first = false) {
+    const auto listed = list_mail(roots.folders);
+    if (!listed) return complain(listed.error().what(), kFailed);
+    for (auto stored = listed->rbegin(); stored != listed->rend(); ++stored) {
+      if (!seen.insert(stored->mailbox + '/' + stored->id).second || (first && options.only_new))
+        continue;
+      const auto opened = open_mail(*stored);
+      if (!opened || !options.filter.matches(*stored, Mail::parse(opened->text))) continue;
+      hits.push_back(*stored);
+    }
+    if (hits.size() >= options.count) break;
+    if (!for_ever && std::chrono::steady_clock::now() >= give_up) {
+      return complain("no such mail came in time (" + std::to_string(hits.size()) + " of " +
+                          std::to_string(options.count) + ")",
+                      kFailed);
+    }
+    std::this_thread::sleep_for(kPoll);
+  }
+  hits.resize(options.count);
+  const auto mails = open_matching(hits, {}, 0);
+  print(context.json ? mail_list_json(mails) : mail_table(mails, context.terminal));
+  return kDone;
+}
+
+}  // namespace
+
+std::function<int(const Context&)> define_mail_list(CLI::App& command) {
+  const auto options = std::make_shared<MailOptions>();  // lives as long as the callback
+  add_source(command, *options);
+  add_filter(command, *options);
+  command.add_option("--limit", options->limit, "the newest so many; 0: all")
+      ->type_name("N")
+      ->capture_default_str();
+  return [options](const Context& context) { return list(*options, context); };
+}
+
+std::function<int(const Context&)> define_mail_show(CLI::App& command) {
+  const auto options = std::make_shared<MailOptions>();  // lives as long as the callback
+  add_source(command, *options);
+  command.add_option("ID", options->ids, "the message's id, the beginning of it, or latest")
+      ->required()
+      ->expected(1);
+  command.add_flag("--raw", options->raw, "the message as it lies in its file");
+  command.add_option("--part", options->part, "only the content of this attachment")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  return [options](const Context& context) { return show(*options, context); };
+}
+
+std::function<int(const Context&)> define_mail_delete(CLI::App& command) {
+  const auto options = std::make_shared<MailOptions>();  // lives as long as the callback
+  add_source(command, *options);
+  add_filter(command, *options);
+  command.add_option("ID", options->ids, "the messages' ids, or latest");
+  command.add_flag("--all", options->all, "every message");
+  return [options](const Context& context) { return remove(*options, context); };
+}
+
+std::function<int(const Context&)> define_mail_wait(CLI::App& command) {
+  const auto options = std::make_shared<MailOptions>();  // lives as long as the callback
+  add_source(command, *options);
+  add_filter(command, *options);
+  command.add_option("--count", options->count, "until so many have come")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_flag("--new", options->only_new, "only those that come from now on");
+  return [options](const Context& context) { return wait(*options, context); };
+}
+
+}  // namespace netd::ctl

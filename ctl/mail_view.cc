@@ -1,0 +1,154 @@
+#include "ctl/mail_view.h"
+
+#include <algorithm>
+#include <array>
+
+#include <nlohmann/json.hpp>
+
+#include "ctl/humanize.h"
+#include "ctl/json_access.h"
+#include "daemon/base/text.h"
+
+namespace netd::ctl {
+
+namespace {
+
+bool contains(std::string_view text, std::string_view part) {
+  if (part.empty()) return true;
+  const auto same = [](char a, char b) { return ascii_lower(a) == ascii_lower(b); };
+  return !std::ranges::search(text, part, same).empty();
+}
+
+/// Lines of somebody else's text, safe for a terminal.
+std::string shown_lines(std::string_view text) {
+  std::string result;
+  for (const std::string_view line : split(text, '\n')) {
+    for (const std::string_view cell : split(line, '\t')) {
+      result += shown(cell);
+      result += '\t';
+    }
+    result.back() = '\n';
+  }
+  return result;
+}
+
+double seconds_of(const StoredMail& stored) {
+  return std::chrono::duration<double>(stored.time).count();
+}
+
+std::string name_of(const MailPart& part) {
+  return part.filename.empty() ? part.type : part.filename;
+}
+
+OrderedJson attachment_json(const MailPart& part, std::size_t number) {
+  return {{"number", number},
+          {"filename", part.filename},
+          {"type", part.type},
+          {"size", part.content().size()}};
+}
+
+OrderedJson summary_json(const OpenedMail& opened) {
+  const StoredMail& stored = opened.stored;
+  OrderedJson json = {
+      {"id", stored.id},
+      {"mailbox", stored.mailbox},
+      {"received",
+       format_rfc3339(WallTime(std::chrono::duration_cast<WallTime::duration>(stored.time)))},
+      {"size", stored.size},
+      {"seen", stored.seen},
+      {"path", stored.path},
+      {"sender", opened.mail.field("Return-Path")},
+      {"from", opened.mail.field("From")},
+      {"to", opened.mail.field("To")},
+      {"subject", opened.mail.field("Subject")}};
+  OrderedJson& list = json["attachments"] = OrderedJson::array();
+  std::size_t number = 0;
+  for (const MailPart* part : opened.mail.attachments()) {
+    list.push_back(attachment_json(*part, ++number));
+  }
+  return json;
+}
+
+std::string one_line(const OrderedJson& document) {
+  return document.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + '\n';
+}
+
+}  // namespace
+
+bool MailFilter::matches(const StoredMail& stored, const Mail& mail) const {
+  const auto in_fields = [&](std::string_view part, auto... names) {
+    return std::ranges::any_of(mail.fields, [&](const MailField& field) {
+      return (iequals(field.name, names) || ...) && contains(field.value, part);
+    });
+  };
+  if (!contains(stored.mailbox, to) && !in_fields(to, "Delivered-To", "To", "Cc")) return false;
+  if (!from.empty() && !in_fields(from, "From", "Sender", "Return-Path")) return false;
+  if (!subject.empty() && !in_fields(subject, "Subject")) return false;
+  return body.empty() || std::ranges::any_of(mail.parts, [&](const MailPart& part) {
+           return part.type.starts_with("text/") && contains(part.text(), body);
+         });
+}
+
+std::string mail_table(const std::vector<OpenedMail>& mails, const Terminal& terminal) {
+  Table table({"ID", "RECEIVED", "MAILBOX", ">SIZE", "FROM", "SUBJECT"});
+  for (const OpenedMail& opened : mails) {
+    std::string subject = opened.mail.field("Subject");
+    std::string names;
+    for (const MailPart* part : opened.mail.attachments()) {
+      names += names.empty() ? "" : ", ";
+      names += name_of(*part);
+    }
+    if (!names.empty()) subject += " [" + names + ']';
+    table.add({opened.stored.id, local_time(seconds_of(opened.stored)),
+               shown(opened.stored.mailbox), human_bytes(static_cast<double>(opened.stored.size)),
+               shown(opened.mail.field("From")), shown(subject)});
+  }
+  return table.empty() ? "no mail\n" : table.text(terminal);
+}
+
+std::string mail_page(const OpenedMail& opened, const Terminal& terminal) {
+  std::string page;
+  const auto add = [&](const std::string& name, const std::string& value) {
+    if (value.empty()) return;
+    page += terminal.bold(name + ':') + std::string(name.size() < 10 ? 10 - name.size() : 1, ' ');
+    page += shown(value) + '\n';
+  };
+  add("Id", opened.stored.id);
+  add("Mailbox", opened.stored.mailbox);
+  add("Received", local_time(seconds_of(opened.stored)));
+  for (const char* name : {"From", "To", "Cc", "Date", "Subject"}) {
+    add(name, opened.mail.field(name));
+  }
+  std::size_t number = 0;
+  for (const MailPart* part : opened.mail.attachments()) {
+    add("Part " + std::to_string(++number),
+        name_of(*part) + " (" + part->type + ", " +
+            human_bytes(static_cast<double>(part->content().size())) + ")");
+  }
+  const MailPart* body = opened.mail.body("text/plain");
+  if (body == nullptr) body = opened.mail.body("text/html");
+  if (body != nullptr) page += '\n' + shown_lines(body->text());
+  return page;
+}
+
+std::string mail_list_json(const std::vector<OpenedMail>& mails) {
+  OrderedJson document = {{"status", "ok"}, {"messages", OrderedJson::array()}};
+  for (const OpenedMail& opened : mails) document["messages"].push_back(summary_json(opened));
+  return one_line(document);
+}
+
+std::string mail_json(const OpenedMail& opened) {
+  OrderedJson message = summary_json(opened);
+  OrderedJson& headers = message["headers"] = OrderedJson::array();
+  for (const MailField& field : opened.mail.fields) {
+    headers.push_back({{"name", field.name}, {"value", field.value}});
+  }
+  for (const char* kind : {"text", "html"}) {
+    const MailPart* const part =
+        opened.mail.body(std::string_view(kind) == "text" ? "text/plain" : "text/html");
+    message[kind] = part == nullptr ? OrderedJson(nullptr) : OrderedJson(part->text());
+  }
+  return one_line({{"status", "ok"}, {"message", std::move(message)}});
+}
+
+}  // namespace netd::ctl

@@ -1,0 +1,237 @@
+#include "ctl/mime.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "ctl/mime_decode.h"
+#include "daemon/base/text.h"
+
+namespace netd::ctl {
+
+namespace {
+
+/// The next line with its end, taken off `text`.
+std::string_view take_line(std::string_view& text) {
+  const std::size_t end = text.find('\n');
+  const std::size_t length = end == std::string_view::npos ? text.size() : end + 1;
+  const std::string_view line = text.substr(0, length);
+  text.remove_prefix(length);
+  return line;
+}
+
+std::string_view without_end(std::string_view line) {
+  if (line.ends_with('\n')) line.remove_suffix(1);
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return line;
+}
+
+struct RawField {
+  std::string_view name;
+  std::string value;  // unfolded
+};
+
+/// Takes the header and the empty line behind it off `text`.
+std::vector<RawField> take_header(std::string_view& text) {
+  std::vector<RawField> fields;
+  while (!text.empty()) {
+    const std::string_view line = without_end(take_line(text));
+    if (line.empty()) break;
+    if ((line.front() == ' ' || line.front() == '\t') && !fields.empty()) {
+      fields.back().value += line;
+      continue;
+    }
+    const std::size_t colon = line.find(':');
+    if (colon == std::string_view::npos) continue;  // no field, and no reason to give up
+    fields.push_back({trim(line.substr(0, colon)), std::string(trim(line.substr(colon + 1)))});
+  }
+  return fields;
+}
+
+std::string value_of(const std::vector<RawField>& fields, std::string_view name) {
+  const auto found = std::ranges::find_if(
+      fields, [&](const RawField& field) { return iequals(field.name, name); });
+  return found == fields.end() ? std::string() : found->value;
+}
+
+/// RFC 2231, section 4: "%E4" as in URLs.
+std::string percent_decoded(std::string_view text) {
+  std::string quoted;
+  for (const char c : text) quoted += c == '%' ? '=' : c;
+  return text.find('=') == std::string_view::npos ? decode_quoted_printable(quoted, false)
+                                                  : std::string(text);
+}
+
+/// "value; name=value; name="value"": the parameters by their names in lower case.
+struct Parameters {
+  std::string value;  // lower case
+  std::map<std::string, std::string, std::less<>> by_name;
+
+  explicit Parameters(std::string_view text) {
+    value = to_ascii_lower(trim(text.substr(0, text.find(';'))));
+    std::size_t at = text.find(';');
+    while (at != std::string_view::npos && at < text.size()) {
+      const std::size_t equals = text.find('=', at + 1);
+      if (equals == std::string_view::npos) return;
+      std::string name = to_ascii_lower(trim(text.substr(at + 1, equals - at - 1)));
+      at = equals + 1;
+      by_name.emplace(std::move(name), take_value(text, at));
+      at = text.find(';', at);
+    }
+  }
+
+  static std::string take_value(std::string_view text, std::size_t& at) {
+    at = std::min(text.find_first_not_of(" \t", at), text.size());
+    if (at == text.size() || text[at] != '"') {
+      const std::size_t end = std::min(text.find(';', at), text.size());
+      const std::string_view token = trim(text.substr(at, end - at));
+      at = end;
+      return std::string(token);
+    }
+    std::string value;
+    for (++at; at < text.size() && text[at] != '"'; ++at) {
+      if (text[at] == '\\' && at + 1 < text.size()) ++at;
+      value += text[at];
+    }
+    if (at < text.size()) ++at;
+    return value;
+  }
+
+  [[nodiscard]] std::string get(const std::string& name) const {
+    const auto found = by_name.find(name);
+    return found == by_name.end() ? std::string() : found->second;
+  }
+
+  /// With continuations ("name*0") and character sets ("name*=utf-8''...") of RFC 2231; encoded
+  /// words, which many send instead, are read too.
+  [[nodiscard]] std::string get_extended(const std::string& name) const {
+    if (const auto plain = by_name.find(name); plain != by_name.end()) {
+      return decode_header(plain->second);
+    }
+    std::string joined;
+    bool extended = false;
+    if (const auto whole = by_name.find(name + '*'); whole != by_name.end()) {
+      joined = whole->second;
+      extended = true;
+    }
+    for (int i = 0; !extended || i > 0; ++i) {
+      const std::string section = name + '*' + std::to_string(i);
+      const auto coded = by_name.find(section + '*');
+      const auto literal = by_name.find(section);
+      if (coded == by_name.end() && literal == by_name.end()) break;
+      if (coded != by_name.end()) extended = true;
+      joined += coded != by_name.end() ? coded->second : literal->second;
+    }
+    if (!extended) return decode_header(joined);
+    const std::size_t first = joined.find('\'');
+    const std::size_t second = first == std::string::npos ? first : joined.find('\'', first + 1);
+    if (second == std::string::npos) return to_utf8(percent_decoded(joined), "");
+    return to_utf8(percent_decoded(std::string_view(joined).substr(second + 1)),
+                   joined.substr(0, first));
+  }
+};
+
+/// Walks the tree of parts.
+class Walk {
+ public:
+  explicit Walk(std::vector<MailPart>& parts) : parts_(parts) {}
+
+  void visit(std::string_view body, const std::vector<RawField>& header, std::size_t depth) {
+    const Parameters type(value_of(header, "Content-Type"));
+    const std::string boundary = type.get("boundary");
+    if (type.value.starts_with("multipart/") && !boundary.empty() && depth < Mail::kMaxDepth) {
+      return visit_parts(body, "--" + boundary, depth);
+    }
+    if (parts_.size() >= Mail::kMaxParts) return;
+    const Parameters disposition(value_of(header, "Content-Disposition"));
+    MailPart part;
+    part.type = type.value.empty() ? "text/plain" : type.value;
+    part.charset = to_ascii_lower(type.get("charset"));
+    part.filename = disposition.get_extended("filename");
+    if (part.filename.empty()) part.filename = type.get_extended("name");
+    part.encoding = to_ascii_lower(trim(value_of(header, "Content-Transfer-Encoding")));
+    part.attachment = disposition.value == "attachment";
+    part.body = body;
+    parts_.push_back(std::move(part));
+  }
+
+ private:
+  void visit_parts(std::string_view body, std::string_view delimiter, std::size_t depth) {
+    std::optional<std::size_t> start;  // of the part that is being read
+    const std::string_view all = body;
+    while (!body.empty()) {
+      const std::size_t at = all.size() - body.size();
+      const std::string_view line = without_end(take_line(body));
+      if (!line.starts_with(delimiter)) continue;
+      const std::string_view behind = trim(line.substr(delimiter.size()));
+      if (!behind.empty() && behind != "--") continue;
+      if (start) visit_part(without_end(all.substr(*start, at - *start)), depth);
+      start.reset();
+      if (behind == "--") return;
+      start = all.size() - body.size();
+    }
+    if (start) visit_part(all.substr(*start), depth);  // cut off
+  }
+
+  void visit_part(std::string_view text, std::size_t depth) {
+    if (parts_.size() >= Mail::kMaxParts) return;
+    const std::vector<RawField> header = take_header(text);
+    visit(text, header, depth + 1);
+  }
+
+  std::vector<MailPart>& parts_;
+};
+
+}  // namespace
+
+std::string MailPart::content() const {
+  if (encoding == "base64") return decode_base64(body);
+  if (encoding == "quoted-printable") return decode_quoted_printable(body, false);
+  return std::string(body);
+}
+
+std::string MailPart::text() const {
+  std::string text = to_utf8(content(), charset);
+  std::string lines;
+  lines.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\r' || i + 1 == text.size() || text[i + 1] != '\n') lines += text[i];
+  }
+  return lines;
+}
+
+Mail Mail::parse(std::string_view message) {
+  Mail mail;
+  const std::vector<RawField> header = take_header(message);
+  mail.fields.reserve(header.size());
+  for (const RawField& field : header) {
+    mail.fields.push_back({std::string(field.name), decode_header(field.value)});
+  }
+  Walk(mail.parts).visit(message, header, 0);
+  return mail;
+}
+
+std::string Mail::field(std::string_view name) const {
+  const auto found =
+      std::ranges::find_if(fields, [&](const MailField& one) { return iequals(one.name, name); });
+  return found == fields.end() ? std::string() : found->value;
+}
+
+const MailPart* Mail::body(std::string_view type) const {
+  const auto found = std::ranges::find_if(parts, [&](const MailPart& part) {
+    return part.type == type && !part.attachment && part.filename.empty();
+  });
+  return found == parts.end() ? nullptr : &*found;
+}
+
+std::vector<const MailPart*> Mail::attachments() const {
+  std::vector<const MailPart*> found;
+  for (const MailPart& part : parts) {
+    const bool is_text = part.type == "text/plain" || part.type == "text/html";
+    if (part.attachment || !part.filename.empty() || !is_text) found.push_back(&part);
+  }
+  return found;
+}
+
+}  // namespace netd::ctl

@@ -1,0 +1,121 @@
+#include "ctl/mime.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "ctl/mime_decode.h"
+
+namespace netd::ctl {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsNull;
+using testing::SizeIs;
+
+TEST(DecodeHeader, ReadsEncodedWords) {
+  EXPECT_EQ(decode_header("plain"), "plain");
+  EXPECT_EQ(decode_header("=?utf-8?Q?Gr=C3=BC=C3=9Fe_aus?= K"), "Grüße aus K");
+  EXPECT_EQ(decode_header("=?ISO-8859-1?q?caf=E9?="), "café");
+  EXPECT_EQ(decode_header("=?utf-8?B?w6TDtsO8?= =?utf-8?B?IQ==?="), "äöü!");
+  EXPECT_EQ(decode_header("=?us-ascii*en?Q?hi?="), "hi");
+  EXPECT_EQ(decode_header("a\r\n\tb"), "a b");
+}
+
+TEST(DecodeHeader, JoinsACharacterThatTwoWordsShare) {
+  EXPECT_EQ(decode_header("=?utf-8?Q?=C3?= =?utf-8?Q?=BC?="), "ü");
+}
+
+TEST(DecodeHeader, LeavesWhatIsNone) {
+  for (const char* text : {"=?", "=?utf-8?Q?open", "=?utf-8?X?a?=", "=?utf-8?Q?a b?=", "a =? b"}) {
+    EXPECT_EQ(decode_header(text), text);
+  }
+  EXPECT_EQ(decode_header("bad \xFF byte"), "bad \xEF\xBF\xBD byte");
+  EXPECT_EQ(decode_header("=?no-such-charset?Q?abc?="), "abc");
+}
+
+TEST(Encodings, ComeBackAsTheyWere) {
+  std::string all;
+  for (int i = 0; i < 1000; ++i) all += static_cast<char>(i * 7);
+  for (std::size_t length : {0U, 1U, 2U, 3U, 56U, 57U, 58U, 1000U}) {
+    EXPECT_EQ(decode_base64(encode_base64(all.substr(0, length))), all.substr(0, length));
+  }
+  const std::string text = "trailing \r\nü = x\tend\t\r\n" + std::string(200, 'x') + "\r\n";
+  const std::string encoded = encode_quoted_printable(text);
+  EXPECT_EQ(decode_quoted_printable(encoded, false), text);
+  EXPECT_THAT(encoded, HasSubstr("trailing=20\r\n"));
+  const std::string subject = "Übung macht den Meister, und lange Betreffzeilen brauchen Übung";
+  EXPECT_EQ(decode_header(encode_header(subject)), subject);
+  EXPECT_EQ(encode_header("plain"), "plain");
+}
+
+TEST(Encodings, DecodeWhatIsBroken) {
+  EXPECT_EQ(decode_base64("aGk"), "hi");
+  EXPECT_EQ(decode_base64("a\r\nG!k="), "hi");
+  EXPECT_EQ(decode_quoted_printable("a=", false), "a");
+  EXPECT_EQ(decode_quoted_printable("a=zz", false), "a=zz");
+  EXPECT_EQ(decode_quoted_printable("a= \r\nb", false), "ab");
+}
+
+constexpr std::string_view kMixed =
+    "Subject: =?utf-8?Q?=C3=A4?=\r\n"
+    "Content-Type: multipart/mixed; boundary=\"x y\"\r\n\r\n"
+    "preamble\r\n"
+    "--x y\r\n"
+    "Content-Type: multipart/alternative; boundary=inner\r\n\r\n"
+    "--inner\r\n\r\n"
+    "text\r\nmore\r\n"
+    "--inner\r\n"
+    "Content-Type: text/html; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n"
+    "\r\n<p>=E9</p>\r\n"
+    "--inner--\r\n"
+    "--x y\r\n"
+    "Content-Type: application/pdf; name=old.pdf\r\n"
+    "Content-Disposition: attachment; filename*0*=utf-8''%C3%A4; filename*1=\".pdf\"\r\n"
+    "Content-Transfer-Encoding: BASE64\r\n\r\naGk=\r\n"
+    "--x y--\r\nepilogue\r\n";
+
+TEST(MailTest, WalksTheTree) {
+  const Mail mail = Mail::parse(kMixed);
+  EXPECT_EQ(mail.field("subject"), "ä");
+  ASSERT_THAT(mail.parts, SizeIs(3));
+  ASSERT_NE(mail.body("text/plain"), nullptr);
+  EXPECT_EQ(mail.body("text/plain")->text(), "text\nmore");
+  EXPECT_EQ(mail.body("text/html")->text(), "<p>é</p>");
+  const auto attachments = mail.attachments();
+  ASSERT_THAT(attachments, SizeIs(1));
+  EXPECT_EQ(attachments[0]->filename, "ä.pdf");
+  EXPECT_EQ(attachments[0]->content(), "hi");
+}
+
+TEST(MailTest, TakesAPlainMessage) {
+  const Mail mail = Mail::parse("A: b\n c\n\nline\n");
+  EXPECT_EQ(mail.field("a"), "b c");
+  EXPECT_EQ(mail.field("none"), "");
+  EXPECT_EQ(mail.body("text/plain")->text(), "line\n");
+  EXPECT_THAT(mail.attachments(), SizeIs(0));
+}
+
+TEST(MailTest, SurvivesEveryCut) {
+  for (std::size_t length = 0; length <= kMixed.size(); ++length) {
+    const Mail mail = Mail::parse(kMixed.substr(0, length));
+    for (const MailPart* part : mail.attachments()) (void)part->content();
+    if (const MailPart* const body = mail.body("text/html")) (void)body->text();
+  }
+}
+
+TEST(MailTest, BoundsDepthAndParts) {
+  std::string deep;
+  for (int i = 0; i < 1000; ++i) {
+    deep += "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n";
+  }
+  EXPECT_THAT(Mail::parse(deep).parts, SizeIs(testing::Le(Mail::kMaxParts)));
+  std::string wide = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
+  for (int i = 0; i < 5000; ++i) wide += "--b\r\n\r\nx\r\n";
+  EXPECT_THAT(Mail::parse(wide).parts, SizeIs(Mail::kMaxParts));
+  EXPECT_THAT(Mail::parse("").body("text/html"), IsNull());
+}
+
+}  // namespace
+}  // namespace netd::ctl
