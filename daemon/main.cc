@@ -68,6 +68,8 @@ int serve(const Arguments& arguments, std::shared_ptr<const config::Settings> se
   // die.
   (void)::signal(SIGPIPE, SIG_IGN);
   (void)::signal(SIGXFSZ, SIG_IGN);
+  // In a container, as process 1, netd is left the orphans of others; nobody waits for those.
+  if (::getpid() == 1) (void)::signal(SIGCHLD, SIG_IGN);
   raise_descriptor_limit();
   auto inherited = take_inherited_sockets();
   if (!inherited) {

@@ -135,10 +135,11 @@ class Drawing {
       }
       const std::string x = number(x_of(line.x[i]));
       const std::string y = number(y_of(line.y[i]));
-      path += (pen_down ? " L" : " M") + x + " " + y;
+      path.append(pen_down ? " L" : " M").append(x).append(" ").append(y);
       pen_down = true;
       if (line.x.size() <= kFew) {
-        points += "<circle cx=\"" + x + "\" cy=\"" + y + "\" r=\"2\" fill=\"" + colour + "\"/>\n";
+        points.append("<circle cx=\"").append(x).append("\" cy=\"").append(y);
+        points.append("\" r=\"2\" fill=\"").append(colour).append("\"/>\n");
       }
     }
     if (!path.empty()) {

@@ -1,0 +1,257 @@
+"""The container image without a container engine: its files as the root of a process that is number 1,
+without privileges, in namespaces of its own; three of them joined by a bridge."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+from netd_process import BUILD, DEADLINE, NETCTL, ROOT, SANITIZER, until
+
+PACKAGING = ROOT / "packaging" / "container"
+USER = 65532
+
+pytestmark = [
+    pytest.mark.skipif(os.getuid() != 0, reason="only root can make namespaces"),
+    pytest.mark.skipif(bool(SANITIZER), reason="sanitizers need /proc, which the image has not"),
+    pytest.mark.skipif(shutil.which("ip") is None, reason="ip(8) is not installed"),
+]
+
+
+def run(*command, check=False, timeout=DEADLINE, **options):
+    return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=timeout,
+                          check=check, **options)
+
+
+def lay_out(folder):
+    run(PACKAGING / "make-root", BUILD, folder, check=True)
+    for name in ("run/netd", "var/lib/netd"):  # as the image definition has it
+        os.chown(folder / name, USER, USER)
+    return folder
+
+
+class Bridge:
+    """A namespace with a bridge; each process gets a namespace of its own behind it."""
+
+    def __init__(self, name):
+        self.name = name
+        self.spaces = []
+
+    def ip(self, *arguments, space=None):
+        result = run("ip", *(["-n", space] if space else []), *arguments)
+        if result.returncode != 0:
+            raise OSError(result.stderr.strip())
+
+    def make(self):
+        self.ip("netns", "add", self.name)
+        self.spaces.append(self.name)
+        self.ip("link", "add", "bridge", "type", "bridge", space=self.name)
+        self.ip("address", "add", "10.94.0.254/24", "dev", "bridge", space=self.name)
+        self.ip("link", "set", "bridge", "up", space=self.name)
+        self.ip("link", "set", "lo", "up", space=self.name)
+
+    def space(self, host):
+        name = f"{self.name}n{host}"
+        self.ip("netns", "add", name)
+        self.spaces.append(name)
+        self.ip("link", "add", "eth0", "type", "veth", "peer", "name", f"port{host}", "netns", self.name,
+                space=name)
+        self.ip("link", "set", f"port{host}", "master", "bridge", "up", space=self.name)
+        self.ip("address", "add", f"10.94.0.{host}/24", "dev", "eth0", space=name)
+        self.ip("link", "set", "eth0", "up", space=name)
+        self.ip("link", "set", "lo", "up", space=name)
+        return name
+
+    def close(self):
+        for name in reversed(self.spaces):
+            run("ip", "netns", "delete", name)
+
+
+class Container:
+    """netd as process 1 of its own namespaces."""
+
+    def __init__(self, bridge, host, root, *arguments, **environment):
+        self.space = bridge.space(host)
+        self.address = f"10.94.0.{host}"
+        self.root, self._arguments = root, arguments
+        self._environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **environment}
+        self._process = None
+        self.start()
+
+    def start(self):
+        with open(self.root.parent / f"{self.root.name}.log", "ab") as log:
+            self._process = subprocess.Popen(
+                ["ip", "netns", "exec", self.space, "unshare", "--pid", "--ipc", "--uts", "--fork",
+                 "chroot", f"--userspec={USER}:{USER}", self.root, "/usr/sbin/netd",
+                 *self._arguments], env=self._environment, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log)
+        until(lambda: self.netctl("version").returncode == 0, f"netd to start:\n{self.log()}")
+
+    def log(self):
+        return (self.root.parent / f"{self.root.name}.log").read_text()
+
+    def netctl(self, *arguments):
+        """In the container, as the health check of the image."""
+        return run("ip", "netns", "exec", self.space, "chroot", f"--userspec={USER}:{USER}", self.root,
+                   "/usr/bin/netctl", "--timeout", "2", *arguments)
+
+    @property
+    def pid(self):
+        children = pathlib.Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        return int(children.read_text().split()[0])
+
+    def stop(self):
+        """The seconds that it took, and the exit status."""
+        if self._process.poll() is None:
+            begin = time.monotonic()
+            os.kill(self.pid, signal.SIGTERM)
+            status = self._process.wait(DEADLINE)
+            return time.monotonic() - begin, status
+        return 0, self._process.returncode
+
+    def kill(self):
+        # The change of user has undone --kill-child.
+        if self._process.poll() is None:
+            with contextlib.suppress(OSError, IndexError):
+                os.kill(self.pid, signal.SIGKILL)
+            self._process.wait(DEADLINE)
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    return lay_out(tmp_path_factory.mktemp("image") / "root")
+
+
+@pytest.fixture
+def bridge():
+    one = Bridge(f"netdc{os.getpid()}")
+    try:
+        try:
+            one.make()
+        except OSError as trouble:
+            pytest.skip(f"no network namespaces here: {trouble}")
+        yield one
+    finally:
+        one.close()
+
+
+@pytest.fixture
+def start(bridge, image):
+    made = []
+
+    def factory(host, *arguments, **environment):
+        root = image.parent / f"root{host}"
+        if not root.exists():
+            # Hard links where nothing is written to, and folders of its own.
+            run("cp", "-al", image, root, check=True)
+        made.append(Container(bridge, host, root, *arguments, **environment))
+        return made[-1]
+
+    yield factory
+    for one in made:
+        one.kill()
+        shutil.rmtree(one.root, ignore_errors=True)
+
+
+def ask(bridge, address, path="/", port=8080):
+    return run("ip", "netns", "exec", bridge.name, NETCTL, "--timeout", "2", "http",
+               f"http://{address}:{port}{path}")
+
+
+def test_one_instance(bridge, start):
+    one = start(1, "-c", "/etc/netd/container.conf", BIND_HOST="10.94.0.1", BIND_PORT="9000",
+                APP_NAME="first")
+    told = json.loads(ask(bridge, one.address, "/any", 9000).stdout)
+    assert (told["app"], told["path"], told["client_ip"]) == ("first", "/any", "10.94.0.254")
+    assert told["environment"] == {"BIND_HOST": "10.94.0.1", "BIND_PORT": "9000", "APP_NAME": "first"}
+    assert ask(bridge, one.address, "/readyz", 9000).returncode == 0
+    assert "all is well" in one.netctl("status").stdout
+    status = pathlib.Path(f"/proc/{one.pid}/status").read_text()
+    assert f"\nUid:\t{USER}\t" in status and "\nCapEff:\t0000000000000000\n" in status
+    assert status.split("\nNSpid:\t", 1)[1].splitlines()[0].split()[-1] == "1"
+    times = []
+    for _ in range(3):  # a busy machine may take its time once
+        seconds, code = one.stop()
+        assert code == 0
+        times.append(seconds)
+        if seconds < 1:
+            break
+        one.start()
+    assert min(times) < 1
+    assert "started" in one.log() and "stopped" in one.log()
+
+
+def test_process_1_does_not_keep_the_dead(start):
+    one = start(1, "-c", "/etc/netd/container.conf")
+    pid = one.pid
+    # The shell ends before its child: netd inherits that.
+    run("nsenter", "--pid", f"--target={pid}", "sh", "-c", "sleep 0.1 & exit 0", check=True)
+
+    def children():
+        found = []
+        for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                words = stat.read_text().rsplit(")", 1)[1].split()
+                if words[1] == str(pid):
+                    found.append(words[0])
+        return found
+
+    until(lambda: not children(), "the orphan to be gone")
+
+
+def test_two_instances_behind_a_balancer(bridge, start):
+    instances = [start(host, "-c", "/etc/netd/container.conf", APP_NAME=f"app{host}")
+                 for host in (1, 2)]
+    balancer = start(3, "-c", "/etc/netd/balancer.conf", INSTANCE_1="10.94.0.1:8080",
+                     INSTANCE_2="10.94.0.2:8080", HEALTH_INTERVAL="200ms")
+    answers = []
+
+    def request():
+        result = ask(bridge, balancer.address)
+        assert result.returncode == 0, result.stderr + balancer.log()
+        answers.append(json.loads(result.stdout)["app"])
+        return answers[-1]
+
+    def both():
+        request()
+        return {"app1", "app2"} <= set(answers[-10:])
+
+    until(both, "answers of both")
+    for number, stopped in enumerate(instances, 1):
+        assert stopped.stop()[1] == 0
+        for _ in range(5):
+            assert request() != f"app{number}"
+        stopped.start()
+        answers.clear()
+        until(both, "answers of both again")
+
+
+def test_the_image_definition(tmp_path, image):
+    """The definition itself, with the files of this build in place of its first stage."""
+    if os.environ.get("NETD_CONTAINER") != "1":
+        pytest.skip("NETD_CONTAINER=1 builds the image with buildah, which takes a while")
+    buildah = shutil.which("buildah")
+    if buildah is None:
+        pytest.skip("buildah is not installed")
+    (tmp_path / "stage").mkdir()
+    (tmp_path / "empty").mkdir()
+    run("cp", "-a", image, tmp_path / "stage" / "image", check=True)
+    store = [buildah, "--root", tmp_path / "store", "--runroot", tmp_path / "run", "--storage-driver",
+             "vfs"]
+    try:
+        built = run(*store, "build", "--format", "docker", "--build-context",
+                    f"build={tmp_path}/stage", "-t", "netd", "-f", PACKAGING / "Containerfile",
+                    tmp_path / "empty", timeout=120)
+        assert built.returncode == 0, built.stderr
+        told = json.loads(run(*store, "inspect", "--type", "image", "netd", check=True).stdout)
+        config = told["Docker"]["config"]
+        assert config["User"] == f"{USER}:{USER}"
+        assert config["Entrypoint"] == ["/usr/sbin/netd"]
+        assert config["Healthcheck"]["Test"][0] == "CMD"
+    finally:
+        run(*store, "rmi", "--all", "--force", timeout=120)
