@@ -222,7 +222,8 @@ def test_why_a_peer_is_not_reached(client, free_port):
     assert result.returncode == 1 and "refused" in result.stderr.lower(), result.stderr
     assert "timed out" not in result.stderr and "does not resolve" not in result.stderr
 
-    result = netctl(*command("nobody.invalid", free_port))
+    # Where no name server answers, that takes a while to find out.
+    result = netctl(*command("nobody.invalid", free_port), timeout=4 * DEADLINE)
     assert result.returncode == 1 and "does not resolve" in result.stderr, result.stderr
     assert "refused" not in result.stderr.lower() and "timed out" not in result.stderr
 

