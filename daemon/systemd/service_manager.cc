@@ -1,14 +1,62 @@
 #include "daemon/systemd/service_manager.h"
 
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <string>
+#include <utility>
+
+#include "daemon/base/unique_fd.h"
 
 namespace netd {
 
 namespace {
+
+/// Whether the service manager reads. sd_notify(3) blocks when a few messages wait
+/// (net.unix.max_dgram_qlen, 10 by default) and it does not: a test harness, say, that waited for
+/// READY=1 and looked no further.
+class NotifyLine {
+ public:
+  /// Waits a second for one that has stopped reading, once.
+  [[nodiscard]] bool takes_messages() {
+    if (!connected_) connect();
+    if (!socket_) return true;  // sd_notify() says what is wrong, or knows of nobody to tell
+    pollfd state{socket_.get(), POLLOUT, 0};
+    constexpr int kPatience = 1000;  // milliseconds
+    stalled_ = ::poll(&state, 1, stalled_ ? 0 : kPatience) == 0;
+    return !stalled_;
+  }
+
+ private:
+  /// To ask with: of a socket that is connected poll(2) knows whether its peer has room.
+  void connect() {
+    connected_ = true;
+    const char* const name = ::getenv("NOTIFY_SOCKET");  // NOLINT(concurrency-mt-unsafe)
+    const std::string_view path = name == nullptr ? "" : name;
+    sockaddr_un address{};
+    if (!(path.starts_with('/') || path.starts_with('@')) ||
+        path.size() >= sizeof address.sun_path) {
+      return;
+    }
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, path.size());
+    if (path.starts_with('@')) address.sun_path[0] = '\0';
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
+    UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!fd || ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) return;
+    socket_ = std::move(fd);
+  }
+
+  UniqueFd socket_;
+  bool connected_ = false;  // tried once
+  bool stalled_ = false;
+};
 
 class SystemdServiceManager final : public ServiceManager {
  public:
@@ -31,7 +79,7 @@ class SystemdServiceManager final : public ServiceManager {
   void store(std::string_view name, std::span<const int> descriptors) override {
     // FDPOLL=0: a socket that a drain took from listening looks dead to epoll and is not.
     const std::string state = "FDSTORE=1\nFDPOLL=0\nFDNAME=" + std::string(name);
-    while (!descriptors.empty()) {
+    while (!descriptors.empty() && line_.takes_messages()) {
       const auto some = descriptors.first(std::min(descriptors.size(), kMaxDescriptors));
       (void)::sd_pid_notify_with_fds(0, 0, state.c_str(), some.data(),
                                      static_cast<unsigned>(some.size()));
@@ -43,7 +91,9 @@ class SystemdServiceManager final : public ServiceManager {
     notify("FDSTOREREMOVE=1\nFDNAME=" + std::string(name));
   }
 
-  [[nodiscard]] bool is_there() const override { return ::getenv("NOTIFY_SOCKET") != nullptr; }
+  [[nodiscard]] bool is_there() const override {
+    return ::getenv("NOTIFY_SOCKET") != nullptr;  // NOLINT(concurrency-mt-unsafe): never changes
+  }
 
   void keep_alive() override { notify("WATCHDOG=1"); }
 
@@ -56,9 +106,12 @@ class SystemdServiceManager final : public ServiceManager {
   static constexpr std::size_t kMaxDescriptors = 128;
 
   // A service manager that cannot be told must not keep the service from its work.
-  static void notify(const std::string& state) { (void)::sd_notify(0, state.c_str()); }
+  void notify(const std::string& state) {
+    if (line_.takes_messages()) (void)::sd_notify(0, state.c_str());
+  }
 
   const Clock& clock_;
+  NotifyLine line_;
   std::uint64_t watchdog_usec_ = 0;
 };
 

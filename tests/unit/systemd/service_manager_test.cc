@@ -94,6 +94,16 @@ TEST_F(ServiceManagerTest, StoresDescriptorsInMessagesThatTheKernelTakes) {
   EXPECT_EQ(received(), "FDSTOREREMOVE=1\nFDNAME=a.name");
 }
 
+TEST_F(ServiceManagerTest, OneThatDoesNotReadHoldsNothingUp) {
+  const auto manager = make_systemd_service_manager(clock_);
+  // More than the kernel keeps for any reader: without a look first this would block for ever.
+  for (int i = 0; i < 20'000; ++i) manager->ready("serving");
+  while (!received().empty()) {
+  }
+  manager->stopping("done");
+  EXPECT_EQ(received(), "STOPPING=1\nSTATUS=done") << "and it is told again when it reads";
+}
+
 TEST_F(ServiceManagerTest, KnowsTheWatchdogOfItsOwnProcessOnly) {
   ::setenv("WATCHDOG_USEC", "3000000", 1);
   ::setenv("WATCHDOG_PID", std::to_string(::getpid()).c_str(), 1);
