@@ -1,9 +1,11 @@
 // netd: arguments, exit status, and nothing else.
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <string>
 
@@ -38,6 +40,16 @@ struct Arguments {
 void print(std::FILE* stream, const std::string& text) {
   // Nobody is left to be told when standard output and error are gone.
   (void)std::fputs(text.c_str(), stream);
+}
+
+/// Whoever starts netd without one of the three standard descriptors must not find a client's
+/// connection, or a mailbox, in its place: what is written to standard error would go there.
+void fill_standard_descriptors() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
+    // The lowest number that is free, which is this one. It stays open.
+    (void)!::open("/dev/null", O_RDWR);
+  }
 }
 
 /// What netd is limited to, and not the shell that started it: every connection is a descriptor.
@@ -149,6 +161,7 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  fill_standard_descriptors();
   Arguments arguments;
   CLI::App app("netd: the standard network building blocks of one host, in one daemon", "netd");
   app.add_option("-c,--config", arguments.config_path, "the configuration file")

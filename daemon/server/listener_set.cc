@@ -36,6 +36,13 @@ std::string at_place(const config::ListenerSettings& listener, const Endpoint& c
   return config::format(listener.own.mistake("listen", message));
 }
 
+/// Any other socket stays readable without ever giving a connection.
+bool is_listening(int fd) {
+  int listening = 0;
+  socklen_t size = sizeof listening;
+  return ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening != 0;
+}
+
 }  // namespace
 
 ListenerSet::Prepared::~Prepared() {
@@ -288,6 +295,10 @@ Result<std::vector<std::vector<BoundSocket>>> ListenerSet::open_inherited(
     if (datagram ? protocol.make_datagram == nullptr : protocol.make_stream == nullptr) {
       return fail("listen " + configured.text() + ": " + std::string(protocol.name) +
                   " does not run over the kind of socket that was passed");
+    }
+    if (!datagram && !is_listening(copy.get())) {
+      return fail("listen " + configured.text() +
+                  ": the socket that was passed is not a listening stream socket");
     }
     if (endpoint->transport == Transport::tcp) {
       const int on = 1;

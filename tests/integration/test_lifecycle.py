@@ -485,6 +485,17 @@ def test_a_log_that_nobody_reads_stops_nothing(netd):
         os.close(reader)
 
 
+def test_missing_standard_descriptors_are_not_taken_by_others(netd):
+    daemon = netd(ECHO, start=False)
+    daemon.process = subprocess.Popen(
+        ["bash", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "bash", *daemon.command()],
+        env=daemon.environment())
+    daemon.wait_ready()
+    for number in range(3):
+        assert os.readlink(f"/proc/{daemon.pid}/fd/{number}") == "/dev/null"
+    assert daemon.stop() == 0
+
+
 # ---- Sockets from outside.
 
 
@@ -501,6 +512,19 @@ def test_sockets_passed_by_the_service_manager(netd):
         assert daemon.stop() == 0
         # The service manager's socket is still there: a connection waits in its queue.
         socket.create_connection(address, timeout=DEADLINE).close()
+
+
+@pytest.mark.parametrize("family, kind", [(socket.AF_INET, socket.SOCK_STREAM),
+                                          (socket.AF_UNIX, socket.SOCK_DGRAM)])
+def test_a_passed_socket_that_does_not_listen_is_refused(netd, family, kind):
+    with socket.socket(family, kind) as passed:
+        passed.bind("" if family == socket.AF_UNIX else ("127.0.0.1", 0))
+        daemon = netd("[listener web]\nprotocol = echo\nlisten = fd:web\n", start=False,
+                      descriptors=[("web", passed.fileno())])
+        daemon.expect_clean = False
+        daemon.start(wait=False)
+        assert daemon.wait() == 1
+    assert "not a listening stream socket" in daemon.log()
 
 
 def test_a_descriptor_that_no_listener_names_keeps_netd_from_starting(netd):
