@@ -283,6 +283,20 @@ LogEntry::LogEntry(LogLevel level, std::string_view event) : level_(level) {
   field("NETD_EVENT", event);
 }
 
+LogEntry& LogEntry::client(std::string_view address) {
+  field("NETD_CLIENT", address);
+  if (address.starts_with("unix:")) return *this;
+  std::string_view host = address;
+  if (const std::size_t end = host.rfind(':'); end != std::string_view::npos) {
+    if (host.starts_with('[') && host[end - 1] == ']') {
+      host = host.substr(1, end - 2);
+    } else if (host.find(':') == end) {
+      host = host.substr(0, end);
+    }
+  }
+  return field("NETD_CLIENT_ADDRESS", host);
+}
+
 LogEntry& LogEntry::bytes(std::uint64_t in, std::uint64_t out) {
   field("NETD_BYTES_IN", std::to_string(in));
   return field("NETD_BYTES_OUT", std::to_string(out));

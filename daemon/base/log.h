@@ -49,7 +49,8 @@ class LogEntry {
   LogEntry& listener(std::string_view name) { return field("NETD_LISTENER", name); }
   LogEntry& protocol(std::string_view name) { return field("NETD_PROTOCOL", name); }
   LogEntry& connection(std::uint64_t id) { return field("NETD_CONNECTION", std::to_string(id)); }
-  LogEntry& client(std::string_view address) { return field("NETD_CLIENT", address); }
+  /// NETD_CLIENT, and NETD_CLIENT_ADDRESS without the port, to find all that one host did.
+  LogEntry& client(std::string_view address);
   LogEntry& bytes(std::uint64_t in, std::uint64_t out);
   LogEntry& duration(std::chrono::milliseconds value);
   LogEntry& task(std::string_view id) { return field("NETD_TASK", id); }

@@ -123,7 +123,7 @@ class Connection final : public DeferredDeletable {
   [[nodiscard]] Lifetime::Watch watch() { return lifetime_.watch(); }
 
   /// How long after it was accepted the first words of a client are waited for in a shutdown.
-  static constexpr std::chrono::milliseconds kFirstWords{250};
+  static constexpr std::chrono::seconds kFirstWords{1};
 
   /// Listener's: asks the session to finish (Session::on_shutdown), once, after what the peer has
   /// sent until now, and what a client that has just come was about to say.

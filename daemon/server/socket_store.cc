@@ -99,6 +99,7 @@ std::vector<std::vector<BoundSocket>> SocketStore::take(const Endpoint& configur
 }
 
 void SocketStore::update(const std::map<std::string, std::vector<int>>& wanted) {
+  const std::size_t before = names_.size();
   // What came back and cannot be used makes room for what was opened in its place.
   for (const InheritedSocket& socket : returned_) {
     if (names_.erase(socket.name) == 0) continue;
@@ -115,6 +116,7 @@ void SocketStore::update(const std::map<std::string, std::vector<int>>& wanted) 
     manager_.remove_stored(*name);
     name = names_.erase(name);
   }
+  if (names_.size() < before) manager_.wait_until_done();
   for (const auto& [name, descriptors] : wanted) {
     if (name.empty() || descriptors.empty()) continue;
     manager_.store(name, descriptors);

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -74,7 +75,16 @@ void Worker::apply(WorkerPlan plan, std::chrono::milliseconds drain_timeout) {
     listener->set_generation(std::move(wanted.generation));
     for (auto& address : wanted.addresses) place_sockets(*listener, address);
   }
-  moving_.clear();  // closes what nobody took
+  // What nobody took: the service manager may have it open for a moment longer, and a socket that
+  // listens would keep its address from the next one.
+  for (const auto& [configured, sockets] : moving_) {
+    for (const BoundSocket& socket : sockets) {
+      if (socket.fd && configured.transport == Transport::tcp) {
+        (void)::shutdown(socket.fd.get(), SHUT_RD);
+      }
+    }
+  }
+  moving_.clear();
 }
 
 /// Takes from every listener the sockets that it does not keep.

@@ -91,6 +91,11 @@ class SystemdServiceManager final : public ServiceManager {
     notify("FDSTOREREMOVE=1\nFDNAME=" + std::string(name));
   }
 
+  void wait_until_done() override {
+    constexpr std::uint64_t kPatience = 200'000;  // microseconds
+    if (line_.takes_messages()) (void)::sd_notify_barrier(0, kPatience);
+  }
+
   [[nodiscard]] bool is_there() const override {
     return ::getenv("NOTIFY_SOCKET") != nullptr;  // NOLINT(concurrency-mt-unsafe): never changes
   }

@@ -27,6 +27,9 @@ class ServiceManager {
   virtual void store(std::string_view name, std::span<const int> descriptors) = 0;
   /// FDSTOREREMOVE=1: it closes all that it has under `name`.
   virtual void remove_stored(std::string_view name) = 0;
+  /// BARRIER=1: waits, 200 ms at the most, until it has done all of the above, so that addresses
+  /// of sockets that it closed can be opened again.
+  virtual void wait_until_done() = 0;
   /// Whether there is a service manager, which may have stored what it was given.
   [[nodiscard]] virtual bool is_there() const = 0;
   /// WATCHDOG=1.

@@ -47,6 +47,7 @@ def test_a_catalog_entry_says_what_and_what_to_do(identifier):
 
 def test_catalog_names_only_fields_that_the_journal_gets():
     known = {"NETD_EVENT", "NETD_LISTENER", "NETD_PROTOCOL", "NETD_CONNECTION", "NETD_CLIENT",
+             "NETD_CLIENT_ADDRESS",
              "NETD_BYTES_IN", "NETD_BYTES_OUT", "NETD_DURATION_MS", "NETD_TASK", "NETD_QUEUE"}
     assert set(re.findall(r"@(\w+)@", (SYSTEMD / "netd.catalog").read_text())) <= known
 

@@ -92,7 +92,7 @@ class NotifySocket:
                 if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                     received += [int.from_bytes(content[i:i + 4], "little")
                                  for i in range(0, len(content) - 3, 4)]
-            if not self.store:
+            if not self.store or message.get("FDSTORE") != "1":
                 for descriptor in received:
                     os.close(descriptor)
             with self._changed:

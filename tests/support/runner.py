@@ -233,6 +233,17 @@ def step_real(step, preset, quick):
                                 **SANITIZER_ENVIRONMENT.get(preset, {})})
 
 
+def step_system(step):
+    """The package, under a real systemd in a container. It says itself what this host lacks."""
+    if os.geteuid() != 0:
+        step.outcome.skipped.append("the package and the service under systemd: it takes root")
+        return
+    step.command(["packaging/install-build-deps", "system"], check=False)
+    junit = LOGS / "system.xml"
+    step.tests([*PYTEST, "tests/system", "--durations=10", f"--junitxml={junit}"], junit,
+               {"NETD_BUILD": str(ROOT / "build" / "release")})
+
+
 def prefix_of(preset):
     return without_address_randomisation() if preset in SANITIZER_ENVIRONMENT else []
 
@@ -251,6 +262,7 @@ def steps(options):
     plan = [("lint", None, step_lint)]
     plan += preset_steps("release")
     if not options.quick:
+        plan.append(("system", "build", step_system))
         if options.tidy or options.only:
             plan.append(("clang-tidy", "build", step_tidy))
         if not options.no_sanitizers:
@@ -261,7 +273,7 @@ def steps(options):
 def left_out(options):
     """What this run does not try, each as one line."""
     if options.quick:
-        return ["--quick: no clang-tidy, no sanitizer builds, no slow tests"]
+        return ["--quick: no package, no clang-tidy, no sanitizer builds, no slow tests"]
     found = [] if options.tidy else ["without --tidy: no clang-tidy"]
     if options.no_sanitizers:
         found.append("--no-sanitizers: no ASan, UBSan and TSan builds")

@@ -41,6 +41,7 @@ class RecordingManager final : public ServiceManager {
       stored.emplace(name, UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)));
   }
   void remove_stored(std::string_view name) override { stored.erase(std::string(name)); }
+  void wait_until_done() override {}
   [[nodiscard]] bool is_there() const override { return true; }
   void keep_alive() override { record("alive"); }
   [[nodiscard]] std::chrono::microseconds watchdog_interval() const override { return interval; }
