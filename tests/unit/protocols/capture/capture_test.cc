@@ -171,6 +171,8 @@ TEST_F(CaptureTest, AStopLetsWhatIsUnderWayFinish) {
 
 TEST_F(CaptureTest, AStopClosesWhatHasNotBegun) {
   start();
+  clock_.advance(Connection::kFirstWords);  // it is no new client any more
+  dispatcher_->run_due_timers();
   connection_->shut_down();
   turn();
   EXPECT_EQ(answer(), "");
