@@ -244,6 +244,9 @@ def step_system(step):
                {"NETD_BUILD": str(ROOT / "build" / "release")})
 
 
+MOSTLY_WAITING = (step_system,)
+
+
 def prefix_of(preset):
     return without_address_randomisation() if preset in SANITIZER_ENVIRONMENT else []
 
@@ -280,31 +283,74 @@ def left_out(options):
     return found
 
 
+@dataclasses.dataclass
+class Ending:
+    trouble: str  # why the step could not go on, or empty
+    seconds: float
+
+
 def run_step(step, function):
-    """Runs one step to its end and says in one line how it went."""
     step.log_path.unlink(missing_ok=True)
-    print(f"{step.name:<24}", end="", flush=True)
     started = time.monotonic()
+    trouble = ""
     try:
         function(step)
-        trouble = ""
     except (StepFailed, OSError) as failure:
         trouble = f"{failure}; "
         step.outcome.failed += 1
+    return Ending(trouble, time.monotonic() - started)
+
+
+def report(step, ending):
+    """Completes the line that begins with the step's name."""
     outcome = step.outcome
-    text = f"{trouble}{outcome.passed} passed" if outcome.passed or trouble else "done"
+    text = f"{outcome.passed} passed" if outcome.passed or ending.trouble else "done"
     if outcome.failed:
         text += f", {outcome.failed} FAILED"
     if outcome.skipped:
         text += f", {len(outcome.skipped)} skipped"
-    print(f"{text}  ({time.monotonic() - started:.0f} s)", flush=True)
+    print(f"{ending.trouble}{text}  ({ending.seconds:.0f} s)", flush=True)
     if outcome.failed:
         lines = step.log_path.read_text(errors="replace").splitlines() \
             if step.log_path.exists() else []
         print(f"---- the end of {step.log_path.relative_to(ROOT)} " + "-" * 20)
         print("\n".join(lines[-LAST_LINES:]))
         print("-" * 60, flush=True)
-    return not trouble
+
+
+def run_plan(plan, total):
+    """Runs the steps in their order. What mostly waits runs beside the step that comes next."""
+    broken = set()
+    beside = []
+
+    def start(name):
+        print(f"{name:<24}", end="", flush=True)
+
+    def finish(step, ending):
+        report(step, ending)
+        if ending.trouble:
+            broken.add(step.name)
+        total.add(step.outcome)
+
+    def finish_beside():
+        while beside:
+            step, ending = beside.pop()
+            start(step.name)
+            finish(step, ending.result())
+
+    with ThreadPoolExecutor(1) as background:
+        for name, needs, function in plan:
+            if needs in broken:
+                total.skipped.append(f"{name}: the step it needs, {needs!r}, failed")
+                continue
+            step = Step(name)
+            if function in MOSTLY_WAITING:
+                beside.append((step, background.submit(run_step, step, function)))
+                continue
+            start(name)
+            finish(step, run_step(step, function))
+            finish_beside()
+        finish_beside()
 
 
 def arguments():
@@ -340,15 +386,7 @@ def main():
     LOGS.mkdir(parents=True, exist_ok=True)
     total = Outcome()
     started = time.monotonic()
-    broken = set()
-    for name, needs, function in steps(options):
-        if needs in broken:
-            total.skipped.append(f"{name}: the step it needs, {needs!r}, failed")
-            continue
-        step = Step(name)
-        if not run_step(step, function):
-            broken.add(name)
-        total.add(step.outcome)
+    run_plan(steps(options), total)
     total.skipped += left_out(options)
     for reason in total.skipped:
         print(f"SKIPPED: {reason}")
