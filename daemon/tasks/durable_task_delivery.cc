@@ -100,8 +100,10 @@ void DurableTaskService::hand_out_leased(Slot slot, Consumer& consumer, std::str
   const std::uint64_t seq = set_.at(slot).seq;
   const std::uint32_t attempt = set_.at(slot).attempt + 1;
   set_.set_attempt(slot, attempt);
-  set_.make_leased(slot, now() + *request.lease, {*request.lease, request.holder, request.bind});
-  young_leases_.push_back({now(), slot, seq, attempt});
+  const Monotonic since = now();
+  set_.make_leased(slot, since + *request.lease,
+                   {since, *request.lease, request.holder, request.bind});
+  young_leases_.push_back({since, slot, seq});
   if (!attempts_.armed()) attempts_.arm(kYoungLease);
   ++counters_.taken;
   notify("taken", slot);
@@ -125,10 +127,10 @@ void DurableTaskService::write_attempts(Monotonic until) {
     const YoungLease lease = young_leases_.front();
     young_leases_.pop_front();
     if (!set_.lives(lease.slot, lease.seq)) continue;
-    const Entry& task = set_.at(lease.slot);
     // A held one is just ending.
-    if (task.held || task.state != TaskState::leased || task.attempt != lease.attempt) continue;
-    mark_dirty(lease.slot);
+    if (set_.at(lease.slot).held) continue;
+    const Lease* current = set_.lease_of(lease.slot);
+    if (current != nullptr && current->since == lease.since) mark_dirty(lease.slot);
   }
   if (!young_leases_.empty()) attempts_.arm_at(young_leases_.front().since + kYoungLease);
 }

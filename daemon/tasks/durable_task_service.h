@@ -90,10 +90,9 @@ class DurableTaskService final : public TaskService {
   };
   /// An attempt that the disk does not know of.
   struct YoungLease {
-    Monotonic since;
+    Monotonic since;  // Lease::since. The attempt would not tell it from one that was given back.
     Slot slot;
     std::uint64_t seq;
-    std::uint32_t attempt;
   };
 
   // Requests.

@@ -62,6 +62,7 @@ struct Entry {
 };
 
 struct Lease {
+  Monotonic since;  // when the task was handed out; touch leaves it
   milliseconds length{0};
   Holder holder = 0;
   bool bound = false;

@@ -125,6 +125,18 @@ TEST_F(TaskLeaseTest, ShortAttemptsCostTheDiskNothing) {
   EXPECT_EQ(disk_.commits, before + 1);
 }
 
+TEST_F(TaskLeaseTest, ALeaseIsNotAsOldAsTheOneGivenBackBeforeIt) {
+  produce(make("a"));
+  take(leased(1h));
+  EXPECT_EQ(answer([&](auto done) { service_->give_back({"\"a\"", {}}, {}, done); }), "ok");
+  advance(10ms);
+  take(leased(1h));  // the same attempt once more
+  advance(19ms);
+  EXPECT_EQ(disk_.rows.begin()->second.record.attempt, 0U);
+  advance(1ms);
+  EXPECT_EQ(disk_.rows.begin()->second.record.attempt, 1U);
+}
+
 TEST_F(TaskLeaseTest, WritingTheAttemptDownDoesNotUndoItsEnd) {
   produce(make("a"));
   take(leased(1h));
