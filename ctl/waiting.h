@@ -1,11 +1,11 @@
 // Waiting for a descriptor, with a time at which to give up.
 #pragma once
 
+#include <poll.h>
+
 #include <chrono>
 #include <optional>
 #include <span>
-
-struct pollfd;
 
 namespace netd::ctl {
 

@@ -28,8 +28,9 @@ Instances instances_of(const OrderedJson& service) {
       found.usable.push_back(address);
       continue;
     }
+    std::string& words = found.unhealthy.emplace_back(address);
     const std::string reason = raw_text(instance, "reason");
-    found.unhealthy.push_back(address + (reason.empty() ? "" : " (" + reason + ")"));
+    if (!reason.empty()) words.append(" (").append(reason).append(")");
   }
   std::ranges::shuffle(found.usable, std::mt19937(std::random_device{}()));
   return found;

@@ -214,8 +214,10 @@ ClientResult<UniqueFd> accept_one(const Endpoint& where, milliseconds timeout) {
       return listening;
     }
     UniqueFd fd(::accept4(listening->get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (where.transport == Transport::unix_stream) (void)::unlink(where.name.c_str());
-    if (fd) return fd;
+    if (fd) {
+      if (where.transport == Transport::unix_stream) (void)::unlink(where.name.c_str());
+      return fd;
+    }
     if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
       return std::unexpected(client_error("accept on " + address, errno));
     }
