@@ -3,11 +3,12 @@
 import json
 import os
 import re
+import shutil
 import time
 
 import pytest
 from conftest import CONFIG, DROP_IN
-from machine import FrozenThread, stop_process, until
+from machine import ROOT, FrozenThread, stop_process, until
 
 # Two seconds is what a quiet machine is held to; one that builds something else is not.
 PATIENCE = 5
@@ -26,6 +27,16 @@ def test_it_runs_on_loopback_when_it_is_installed(machine):
     status = json.loads(machine.run("netctl", "status", "--json").stdout)
     addresses = [address for one in status["listeners"] for address in one["addresses"]]
     assert addresses and all("127.0.0.1" in address or "[::1]" in address for address in addresses)
+
+
+def test_the_packages_own_test_passes(machine):
+    """packaging/debian/tests, as autopkgtest would run it."""
+    target = machine.root / "netd-service-test"
+    shutil.copy(ROOT / "packaging/debian/tests/service", target)
+    try:
+        machine.run("/netd-service-test")
+    finally:
+        target.unlink()
 
 
 def test_files_have_the_owners_and_modes_of_the_contract(machine):
