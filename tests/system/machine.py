@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import functools
 import os
 import pathlib
 import shutil
@@ -50,6 +51,12 @@ def build_packages(folder):
     return folder
 
 
+@functools.cache
+def built_packages():
+    """The .deb files that all tests share."""
+    return build_packages(WORK / "packages")
+
+
 class Machine:
     """The container. Everything in it is run as its root."""
 
@@ -69,7 +76,7 @@ class Machine:
         """A fresh root with the package's dependencies ready to be installed without a network."""
         WORK.mkdir(parents=True, exist_ok=True)
         self.clean()
-        self.packages = build_packages(WORK / "packages")
+        self.packages = built_packages()
         self._lay_over(self._base())
         shutil.copy(self.deb(), self.root / "netd.deb")
 
