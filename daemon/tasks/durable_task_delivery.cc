@@ -127,8 +127,6 @@ void DurableTaskService::write_attempts(Monotonic until) {
     const YoungLease lease = young_leases_.front();
     young_leases_.pop_front();
     if (!set_.lives(lease.slot, lease.seq)) continue;
-    // A held one is just ending.
-    if (set_.at(lease.slot).held) continue;
     const Lease* current = set_.lease_of(lease.slot);
     if (current != nullptr && current->since == lease.since) mark_dirty(lease.slot);
   }

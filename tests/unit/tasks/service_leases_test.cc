@@ -137,6 +137,21 @@ TEST_F(TaskLeaseTest, ALeaseIsNotAsOldAsTheOneGivenBackBeforeIt) {
   EXPECT_EQ(disk_.rows.begin()->second.record.attempt, 1U);
 }
 
+TEST_F(TaskLeaseTest, AttemptOfATaskThatWasHeldAtItsTimeCounts) {
+  produce(make("a"));
+  take(leased(1h));
+  disk_.failing = StoreError{StoreError::Kind::full, "no room"};
+  const auto word = std::make_shared<std::string>();
+  service_->done({"\"a\"", {}}, "", [word](const auto& result) {
+    *word = result ? "ok" : std::string(error_code_name(result.error().code));
+  });
+  advance(20ms);
+  EXPECT_EQ(*word, "unavailable");
+  disk_.failing.reset();
+  advance(2s);
+  EXPECT_EQ(disk_.rows.begin()->second.record.attempt, 1U);
+}
+
 TEST_F(TaskLeaseTest, WritingTheAttemptDownDoesNotUndoItsEnd) {
   produce(make("a"));
   take(leased(1h));
