@@ -35,6 +35,12 @@ def joined(daemon, server):
             yield client, target
 
 
+def say_hello(client, target):
+    """Before this has come through, netd may still be about to learn that it is connected."""
+    client.sendall(b"x")
+    assert target.recv(1) == b"x"
+
+
 def read_all(client):
     parts = []
     while part := client.recv(1 << 16):
@@ -127,9 +133,11 @@ def test_resets_are_passed_on(netd):
     with tcp_target() as server:
         daemon = netd(config(address_of(server)))
         with joined(daemon, server) as (client, target):
+            say_hello(client, target)
             reset(target)
             assert is_reset(client)
         with joined(daemon, server) as (client, target):
+            say_hello(client, target)
             reset(client)
             assert is_reset(target)
 
