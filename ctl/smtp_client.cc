@@ -103,7 +103,7 @@ Result<Submission> SmtpClient::submit(const Envelope& envelope, std::string_view
   Submission submission;
   const auto refused = [&](SmtpReply reply) {
     submission.reply = std::move(reply);
-    (void)ask("QUIT");
+    [[maybe_unused]] const auto farewell = ask("QUIT");
     return submission;
   };
   std::string_view extensions;

@@ -139,6 +139,7 @@ std::vector<std::string> top_lines(TopView view, const std::vector<TopRow>& rows
   Table table(headings);
   for (const auto& row : rows) {
     std::vector<std::string> cells;
+    cells.reserve(row.size());
     for (const auto& cell : row) cells.push_back(cell.text);
     table.add(std::move(cells));
   }
