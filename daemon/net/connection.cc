@@ -66,39 +66,16 @@ void Connection::start(std::unique_ptr<Session> session) {
   session_->on_open();
 }
 
-void Connection::start_connecting(std::unique_ptr<Session> session, Duration timeout) {
-  session_ = std::move(session);
-  state_ = State::connecting;
-  set_deadline(timeout);
-  wait_for(EV_WRITE);
-}
-
 // ---- Events.
 
 void Connection::on_event(int, short what, void* self) noexcept {
   auto& connection = *static_cast<Connection*>(self);
   const Callback callback(connection);
-  if (connection.state_ == State::connecting) {
-    connection.on_connected();
-    return;
-  }
   if ((what & EV_WRITE) != 0) connection.on_writable();
   if ((what & EV_READ) != 0) connection.on_readable();
   if (connection.shutdown_due_ != Monotonic::max() && connection.bytes_in_ > 0) {
     connection.tell_shutdown();
   }
-}
-
-void Connection::on_connected() {
-  if (const int error = stream_.connect_error(); error != 0) {
-    fail(error);
-    return;
-  }
-  state_ = State::open;
-  clear_deadline();
-  touch();
-  session_->on_open();
-  if (!queue_.empty()) drain_queue();
 }
 
 void Connection::on_readable() {
@@ -183,9 +160,7 @@ void Connection::on_timer() {
   const bool late = deadline_ <= now;
   if (shutdown_due_ <= now) tell_shutdown();
   if (!idle && !late) return;  // there was traffic since the timer was set
-  if (state_ == State::connecting) {
-    fail(ETIMEDOUT);
-  } else if (state_ == State::open) {
+  if (state_ == State::open) {
     // Whatever the session makes of it, it is told once and not in every turn from now on.
     if (late) deadline_ = Monotonic::max();
     if (idle) touch();
@@ -197,9 +172,7 @@ void Connection::on_timer() {
 
 // ---- Output.
 
-bool Connection::can_write() const {
-  return (state_ == State::open || state_ == State::connecting) && !write_shutdown_asked_;
-}
+bool Connection::can_write() const { return state_ == State::open && !write_shutdown_asked_; }
 
 bool Connection::backlogged() const {
   return !queue_.empty() || (io_.writer == this && io_.output.size() >= kHighWater);
@@ -320,11 +293,7 @@ void Connection::process_again() {
 
 void Connection::close() {
   const Callback callback(*this);
-  if (state_ == State::connecting) {
-    destroy(false);
-  } else if (state_ == State::open) {
-    state_ = State::closing;
-  }
+  if (state_ == State::open) state_ = State::closing;
 }
 
 void Connection::shutdown_write() {
@@ -377,7 +346,7 @@ void Connection::settle() {
   if (state_ == State::closed) return;
 
   short what = 0;
-  if (state_ == State::connecting || !queue_.empty()) what |= EV_WRITE;
+  if (!queue_.empty()) what |= EV_WRITE;
   if (state_ == State::open) {
     if (was_backlogged_) what |= EV_WRITE;
     if (can_process() && !peer_ended_) what |= EV_READ;

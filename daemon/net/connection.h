@@ -54,11 +54,8 @@ class Connection final : public DeferredDeletable {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  /// For an accepted connection: tells the session and waits for input.
+  /// Tells the session and waits for input.
   void start(std::unique_ptr<Session> session);
-  /// For a connection of our own: the socket is non-blocking and connecting. on_open() comes when
-  /// it is connected; when that fails or takes longer than `timeout`, on_closed() with error().
-  void start_connecting(std::unique_ptr<Session> session, Duration timeout);
 
   // ---- For the session.
 
@@ -110,7 +107,7 @@ class Connection final : public DeferredDeletable {
   /// Everything is sent and FIN too; only the peer's end is waited for.
   [[nodiscard]] bool is_lingering() const { return state_ == State::lingering; }
   [[nodiscard]] bool peer_has_ended() const { return peer_ended_; }
-  /// errno of a connection that could not be made or that broke, else 0.
+  /// errno of a connection that broke, else 0.
   [[nodiscard]] int error() const { return error_; }
   [[nodiscard]] std::uint64_t bytes_in() const { return bytes_in_; }
   [[nodiscard]] std::uint64_t bytes_out() const { return bytes_out_; }
@@ -132,11 +129,10 @@ class Connection final : public DeferredDeletable {
   std::size_t owner_slot = 0;
 
  private:
-  enum class State : std::uint8_t { connecting, open, closing, lingering, closed };
+  enum class State : std::uint8_t { open, closing, lingering, closed };
   class Callback;
 
   static void on_event(int fd, short what, void* self) noexcept;
-  void on_connected();
   void on_readable();
   void on_writable();
   void on_timer();

@@ -53,13 +53,6 @@ void Stream::reset() {
   socket_.reset();
 }
 
-int Stream::connect_error() const {
-  int error = 0;
-  socklen_t size = sizeof error;
-  if (::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
-  return error;
-}
-
 SocketAddress Stream::local_address() const {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;

@@ -40,8 +40,6 @@ class Stream {
   void close() { socket_.reset(); }
   /// Closes with RST where the transport knows one.
   void reset();
-  /// The outcome of a non-blocking connect(2): 0 or errno.
-  [[nodiscard]] int connect_error() const;
   [[nodiscard]] SocketAddress local_address() const;
   [[nodiscard]] int fd() const { return socket_.get(); }
 

@@ -5,7 +5,6 @@
 
 #include "daemon/base/text.h"
 #include "daemon/net/session.h"
-#include "daemon/net/socket.h"
 
 namespace netd::services {
 
@@ -50,7 +49,8 @@ class HealthCheck::Probe final : public Session {
   void on_end() override { check_.finish(fail("closed the connection without an answer")); }
   void on_closed() noexcept override {
     if (const int error = connection().error(); error != 0) {
-      check_.last_error_ = system_error("connect " + check_.instance_.text(), error).what();
+      check_.finish(
+          std::unexpected(system_error("connection to " + check_.instance_.name(), error)));
     }
   }
 
@@ -58,97 +58,56 @@ class HealthCheck::Probe final : public Session {
   HealthCheck& check_;
 };
 
-HealthCheck::HealthCheck(IoContext& io, const Clock& clock, const Endpoint& instance,
-                         std::string path, std::chrono::milliseconds timeout)
+HealthCheck::HealthCheck(IoContext& io, const SharedInstance& instance, std::string path,
+                         std::chrono::milliseconds timeout)
     : io_(io),
       instance_(instance),
       path_(std::move(path)),
       timeout_(timeout),
       timer_(io.dispatcher,
              [this] { finish(fail("no answer within " + format_duration(timeout_), ETIMEDOUT)); }) {
-  if (instance_.transport == Transport::tcp) {
-    resolver_ = std::make_unique<Resolver>(instance_.host, instance_.port, clock);
-  }
 }
 
 HealthCheck::~HealthCheck() {
   done_ = nullptr;
-  if (question_) Resolver::cancel(*question_);
   if (connection_) connection_->abort();
 }
 
 std::string HealthCheck::request() const {
-  std::string host = "localhost";
-  if (instance_.transport == Transport::tcp) {
-    host = instance_.text().substr(std::string_view("tcp:").size());
-  }
-  return "GET " + path_ + " HTTP/1.1\r\nHost: " + host +
+  const bool is_tcp = instance_.address().transport == Transport::tcp;
+  return "GET " + path_ + " HTTP/1.1\r\nHost: " + (is_tcp ? instance_.name() : "localhost") +
          "\r\nUser-Agent: netd\r\nConnection: close\r\n\r\n";
 }
 
 void HealthCheck::start(Done done) {
   done_ = std::move(done);
-  next_address_ = 0;
-  last_error_.clear();
   timer_.arm(timeout_);
-  // Never before the return, whatever fails at once.
-  io_.dispatcher.post([this, alive = lifetime_.watch()] {
-    if (alive.alive()) connect();
-  });
-}
-
-void HealthCheck::connect() {
-  if (!resolver_) {
-    auto socket = start_connect_unix(instance_.name);
-    if (socket) {
-      probe(std::move(*socket), SocketAddress());
+  connector_.emplace(io_.dispatcher, [this](Result<Connector::Connected> outcome) {
+    if (outcome) {
+      probe(std::move(*outcome));
     } else {
-      finish(std::unexpected(socket.error()));
+      finish(std::unexpected(outcome.error()));
     }
-    return;
-  }
-  question_ = resolver_->ask(io_.dispatcher, [this](const Result<Resolver::Addresses>& answer) {
-    question_.reset();
-    if (!answer) {
-      finish(std::unexpected(answer.error()));
-      return;
-    }
-    addresses_ = *answer;
-    try_next_address();
   });
-  if (!question_) finish(fail("look up " + instance_.host + ": too many wait"));
+  connector_->start(instance_.address(), instance_.resolver(), timeout_);
 }
 
-void HealthCheck::try_next_address() {
-  while (next_address_ < addresses_.size()) {
-    const SocketAddress address = addresses_[next_address_++];
-    auto socket = start_connect(address);
-    if (socket) {
-      probe(std::move(*socket), address);
-      return;
-    }
-    last_error_ = socket.error().what();
-  }
-  finish(fail(last_error_));
-}
-
-void HealthCheck::probe(UniqueFd socket, const SocketAddress& address) {
+void HealthCheck::probe(Connector::Connected connected) {
   ConnectionOwner& owner = *this;
-  connection_ = std::make_unique<Connection>(io_, owner, counters_, std::move(socket), address);
-  connection_->start_connecting(std::make_unique<Probe>(*connection_, *this), timeout_);
+  connection_ = std::make_unique<Connection>(io_, owner, counters_, std::move(connected.socket),
+                                             connected.address);
+  connection_->start(std::make_unique<Probe>(*connection_, *this));
 }
 
 void HealthCheck::on_connection_closed(Connection&) noexcept {
   io_.dispatcher.defer(std::move(connection_));
-  // Not finished, so this address did not do: another one may.
-  if (done_) try_next_address();
 }
 
 void HealthCheck::finish(Result<void> outcome) {
   if (!done_) return;
   timer_.cancel();
   const Done done = std::exchange(done_, nullptr);
-  if (question_) Resolver::cancel(*std::exchange(question_, nullptr));
+  connector_.reset();
   if (connection_) connection_->abort();
   done(outcome);
 }

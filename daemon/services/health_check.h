@@ -4,16 +4,16 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
-#include "daemon/base/endpoint.h"
 #include "daemon/base/error.h"
-#include "daemon/base/lifetime.h"
 #include "daemon/event/timer.h"
 #include "daemon/net/connection.h"
+#include "daemon/net/connector.h"
 #include "daemon/net/counters.h"
 #include "daemon/net/io_context.h"
-#include "daemon/net/resolver.h"
+#include "daemon/services/service_table.h"
 
 namespace netd::services {
 
@@ -25,8 +25,8 @@ class HealthCheck final : private ConnectionOwner {
   using Done = std::function<void(const Result<void>& outcome)>;
 
   /// `path` empty: a connection that is accepted is enough; else an HTTP GET of it must be answered
-  /// with a status from 200 to 399. `io` and `clock` must outlive the check.
-  HealthCheck(IoContext& io, const Clock& clock, const Endpoint& instance, std::string path,
+  /// with a status from 200 to 399. `io` and `instance` must outlive the check.
+  HealthCheck(IoContext& io, const SharedInstance& instance, std::string path,
               std::chrono::milliseconds timeout);
   ~HealthCheck() override;
   HealthCheck(const HealthCheck&) = delete;
@@ -39,26 +39,19 @@ class HealthCheck final : private ConnectionOwner {
   class Probe;
 
   void on_connection_closed(Connection& connection) noexcept override;
-  void connect();
-  void try_next_address();
-  void probe(UniqueFd socket, const SocketAddress& address);
+  void probe(Connector::Connected connected);
   void finish(Result<void> outcome);
   [[nodiscard]] std::string request() const;
 
   IoContext& io_;
-  const Endpoint instance_;
+  const SharedInstance& instance_;
   const std::string path_;
   const std::chrono::milliseconds timeout_;
   TrafficCounters counters_;            // of nobody's interest
-  std::unique_ptr<Resolver> resolver_;  // null for a unix socket
-  Resolver::QuestionPtr question_;
-  Resolver::Addresses addresses_;
-  std::size_t next_address_ = 0;
-  std::string last_error_;
+  std::optional<Connector> connector_;  // while connecting
   std::unique_ptr<Connection> connection_;
   Timer timer_;
   Done done_;
-  Lifetime lifetime_;
 };
 
 }  // namespace netd::services

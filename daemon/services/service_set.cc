@@ -7,7 +7,7 @@
 
 namespace netd::services {
 
-Instance::Instance(IoContext& io, const Clock& clock, const config::ServiceSettings& service,
+Instance::Instance(IoContext& io, const config::ServiceSettings& service,
                    std::shared_ptr<SharedInstance> shared)
     : service_(service.name),
       shared_(std::move(shared)),
@@ -18,7 +18,7 @@ Instance::Instance(IoContext& io, const Clock& clock, const config::ServiceSetti
     return;
   }
   check_ = std::make_unique<HealthCheck>(
-      io, clock, address(), service.health == "tcp" ? "" : service.health, service.health_timeout);
+      io, *shared_, service.health == "tcp" ? "" : service.health, service.health_timeout);
   timer_.arm(Duration::zero());
 }
 
@@ -101,9 +101,8 @@ void ServiceSet::apply(const std::shared_ptr<const config::Settings>& settings,
     Service service{wanted.name, {}};
     for (const auto& shared : table.find(wanted.name)->instances) {
       auto* const same = find_same(wanted, shared->address());
-      service.instances.push_back(same != nullptr
-                                      ? std::move(*same)
-                                      : std::make_unique<Instance>(io_, clock_, wanted, shared));
+      service.instances.push_back(
+          same != nullptr ? std::move(*same) : std::make_unique<Instance>(io_, wanted, shared));
     }
     services.push_back(std::move(service));
   }

@@ -21,8 +21,8 @@ class Instance {
   /// A healthy one that fails once may have been restarting: it takes this many in a row.
   static constexpr unsigned kFailuresToUnhealthy = 2;
 
-  /// `io` and `clock` must outlive the instance.
-  Instance(IoContext& io, const Clock& clock, const config::ServiceSettings& service,
+  /// `io` must outlive the instance.
+  Instance(IoContext& io, const config::ServiceSettings& service,
            std::shared_ptr<SharedInstance> shared);
 
   [[nodiscard]] const Endpoint& address() const { return shared_->address(); }
