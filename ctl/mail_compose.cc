@@ -38,22 +38,12 @@ std::string_view type_of(std::string_view filename) {
   return "application/octet-stream";
 }
 
-/// RFC 5322, section 3.3, with names of days that follow no locale.
+/// Where the sender is.
 std::string date(std::chrono::system_clock::time_point now) {
-  constexpr std::array<const char*, 7> kDays = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  constexpr std::array<const char*, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
   std::tm parts{};
-  if (::localtime_r(&seconds, &parts) == nullptr) return "Thu, 01 Jan 1970 00:00:00 +0000";
-  std::array<char, 40> rest{};
-  std::string result = kDays.at(static_cast<std::size_t>(parts.tm_wday));
-  (void)::strftime(rest.data(), rest.size(), ", %d ", &parts);
-  result += rest.data();
-  result += kMonths.at(static_cast<std::size_t>(parts.tm_mon));
-  (void)::strftime(rest.data(), rest.size(), " %Y %H:%M:%S %z", &parts);
-  result += rest.data();
-  return result;
+  (void)::localtime_r(&seconds, &parts);
+  return format_rfc5322(parts);
 }
 
 /// Content-Transfer-Encoding, an empty line, and the text in it.
@@ -94,17 +84,14 @@ std::string filename_parameter(std::string_view name) {
   const bool is_plain = std::ranges::all_of(
       name, [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; });
   if (is_plain) return "filename=\"" + std::string(name) + '"';
-  constexpr std::string_view kHex = "0123456789ABCDEF";
   std::string result = "filename*=utf-8''";
   for (const char c : name) {
     if (is_ascii_alpha(c) || is_ascii_digit(c) || c == '.' || c == '-' || c == '_') {
       result += c;
       continue;
     }
-    const auto byte = static_cast<unsigned char>(c);
     result += '%';
-    result += kHex[byte >> 4];
-    result += kHex[byte & 15];
+    append_hex(result, c);
   }
   return result;
 }

@@ -19,18 +19,9 @@ constexpr std::string_view kAlphabet =
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 constexpr std::size_t kColumns = 76;
 
-int hex_digit(char c) {
-  if (is_ascii_digit(c)) return c - '0';
-  const char lower = ascii_lower(c);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-void append_hex(std::string& to, char c) {
-  constexpr std::string_view kHex = "0123456789ABCDEF";
-  const auto byte = static_cast<unsigned char>(c);
+void append_escaped(std::string& to, char c) {
   to += '=';
-  to += kHex[byte >> 4];
-  to += kHex[byte & 15];
+  append_hex(to, c);
 }
 
 /// UTF-8 with what is none replaced, byte by byte.
@@ -155,8 +146,8 @@ std::string decode_quoted_printable(std::string_view text, bool underscore_is_sp
       result += ' ';
     } else if (c != '=') {
       result += c;
-    } else if (i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
-      result += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
+    } else if (i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0) {
+      result += static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
       i += 2;
     } else {
       // A soft line break, with the blanks that may have been added on the way.
@@ -264,7 +255,7 @@ std::string encode_quoted_printable(std::string_view text) {
     if (literal) {
       result += c;
     } else {
-      append_hex(result, c);
+      append_escaped(result, c);
     }
     column += width;
   }
@@ -289,7 +280,7 @@ std::string encode_header(std::string_view text) {
     } else if (is_ascii_alpha(c) || is_ascii_digit(c)) {
       word += c;
     } else {
-      append_hex(word, c);
+      append_escaped(word, c);
     }
   }
   if (!word.empty()) flush();

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdio>
+#include <cstdlib>
 #include <limits>
 
 namespace netd {
@@ -57,6 +59,13 @@ std::size_t utf8_sequence_length(std::string_view text) {
 }
 
 }  // namespace
+
+void append_hex(std::string& out, char byte) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  const auto value = static_cast<unsigned char>(byte);
+  out += kDigits[value >> 4];
+  out += kDigits[value & 15];
+}
 
 std::string to_ascii_lower(std::string_view text) {
   std::string lower(text);
@@ -234,6 +243,22 @@ std::string format_rfc3339(WallTime time) {
   out += static_cast<char>('0' + milliseconds % 10);
   out += 'Z';
   return out;
+}
+
+std::string format_rfc5322(const std::tm& parts) {
+  constexpr std::array<const char*, 7> kDays = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  constexpr std::array<const char*, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const long minutes = parts.tm_gmtoff / 60;
+  std::array<char, 64> text{};
+  // Not strftime: names of days must not follow a locale.
+  const int length =
+      std::snprintf(text.data(), text.size(), "%s, %02d %s %04d %02d:%02d:%02d %c%02ld%02ld",
+                    kDays.at(static_cast<std::size_t>(parts.tm_wday)), parts.tm_mday,
+                    kMonths.at(static_cast<std::size_t>(parts.tm_mon)), parts.tm_year + 1900,
+                    parts.tm_hour, parts.tm_min, parts.tm_sec, minutes < 0 ? '-' : '+',
+                    std::labs(minutes) / 60, std::labs(minutes) % 60);
+  return {text.data(), static_cast<std::size_t>(length)};
 }
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {

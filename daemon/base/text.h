@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <ctime>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,15 @@ namespace netd {
 [[nodiscard]] constexpr char ascii_lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
+/// The value of a hexadecimal digit of either case, or -1.
+[[nodiscard]] constexpr int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+/// A byte as two upper-case hexadecimal digits.
+void append_hex(std::string& out, char byte);
 [[nodiscard]] std::string to_ascii_lower(std::string_view text);
 
 /// ASCII case-insensitive comparison, as protocol keywords are compared.
@@ -60,6 +70,10 @@ namespace netd {
 
 /// RFC 3339 with milliseconds in UTC: "2026-11-22T15:35:18.250Z".
 [[nodiscard]] std::string format_rfc3339(WallTime time);
+
+/// RFC 5322, section 3.3: "Sun, 22 Nov 2026 16:00:00 +0000". `parts` as gmtime_r(3) or
+/// localtime_r(3) filled it, with its offset.
+[[nodiscard]] std::string format_rfc5322(const std::tm& parts);
 
 /// The edit distance of two short words (Damerau-Levenshtein, adjacent swaps count one); for "did
 /// you mean".

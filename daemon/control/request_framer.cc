@@ -11,13 +11,6 @@ namespace {
 constexpr bool is_space(unsigned char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 constexpr bool is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
 
-constexpr int hex_digit(unsigned char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 // A number beyond what a double holds is grammatical, but hardly any reader takes it: it would be
 // accepted here and then break whoever fetches it (RFC 8259, section 6).
 constexpr std::uint32_t kMaxDecimalMagnitude = 308;
@@ -248,7 +241,7 @@ void RequestFramer::step_string(unsigned char c) {
 
 /// Half of a surrogate pair alone is no character: refused, as most readers do (RFC 8259, 8.2).
 void RequestFramer::step_hex(unsigned char c) {
-  const int digit = hex_digit(c);
+  const int digit = hex_value(static_cast<char>(c));
   if (digit < 0) {
     state_ = State::bad;
     return;

@@ -2,6 +2,7 @@
 #include <array>
 #include <optional>
 
+#include "daemon/base/text.h"
 #include "daemon/net/connection.h"
 #include "daemon/protocols/basic/basic.h"
 #include "daemon/protocols/basic/one_shot.h"
@@ -20,13 +21,6 @@ class Greet final : public StreamProtocol {
  private:
   std::string message_;
 };
-
-std::optional<unsigned> hex_digit(char c) {
-  if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
-  if (c >= 'a' && c <= 'f') return static_cast<unsigned>(c - 'a' + 10);
-  if (c >= 'A' && c <= 'F') return static_cast<unsigned>(c - 'A' + 10);
-  return std::nullopt;
-}
 
 /// The character that `text`, which starts behind a backslash, stands for; `text` is advanced.
 std::optional<char> take_escape(std::string_view& text) {
@@ -48,11 +42,11 @@ std::optional<char> take_escape(std::string_view& text) {
       return std::nullopt;
   }
   if (text.size() < 2) return std::nullopt;
-  const auto high = hex_digit(text[0]);
-  const auto low = hex_digit(text[1]);
-  if (!high || !low) return std::nullopt;
+  const int high = hex_value(text[0]);
+  const int low = hex_value(text[1]);
+  if (high < 0 || low < 0) return std::nullopt;
   text.remove_prefix(2);
-  return static_cast<char>(*high << 4 | *low);
+  return static_cast<char>(high << 4 | low);
 }
 
 Result<void> check_message(std::string_view value) {

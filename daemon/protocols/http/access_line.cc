@@ -11,15 +11,13 @@ namespace netd::http {
 namespace {
 
 void append_escaped(std::string& out, std::string_view text) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte >= 0x20 && byte < 0x7F && c != '"' && c != '\\') {
       out += c;
     } else {
       out += "\\x";
-      out += kDigits[byte >> 4U];
-      out += kDigits[byte & 15U];
+      append_hex(out, c);
     }
   }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "daemon/base/text.h"
 #include "daemon/protocols/http/grammar.h"
 
 namespace netd::http {

@@ -61,14 +61,6 @@ inline constexpr std::array<std::uint8_t, 256> kCharClasses = make_char_classes(
   return !text.empty();
 }
 
-/// The value of a hexadecimal digit, or -1.
-[[nodiscard]] constexpr int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 /// Without optional white space (SP, HTAB) at both ends.
 [[nodiscard]] constexpr std::string_view trim_ows(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);

@@ -22,16 +22,13 @@ std::size_t utf8_length(std::string_view text) {
 }  // namespace
 
 void append_url_path(std::string& out, std::string_view path) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
   for (const char c : path) {
     if (is_plain_in_path(c)) {
       out += c;
       continue;
     }
-    const auto byte = static_cast<unsigned char>(c);
     out += '%';
-    out += kDigits[byte >> 4U];
-    out += kDigits[byte & 15U];
+    append_hex(out, c);
   }
 }
 

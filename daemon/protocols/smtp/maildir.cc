@@ -50,11 +50,8 @@ std::string instance_part() {
 }
 
 void append_escaped(std::string& name, char c) {
-  constexpr std::string_view kHex = "0123456789ABCDEF";
-  const auto byte = static_cast<unsigned char>(c);
   name += '%';
-  name += kHex[byte >> 4];
-  name += kHex[byte & 15];
+  append_hex(name, c);
 }
 
 /// Makes one folder; brings it and its name to disk when `sync` is set, even if it was there: a

@@ -23,7 +23,4 @@ struct Trace {
 /// tell one about the others, RFC 5321, section 7.2) and Received.
 void append_trace(const Trace& trace, std::string& out);
 
-/// RFC 5322, section 3.3, in UTC: "Sun, 22 Nov 2026 16:00:00 +0000".
-[[nodiscard]] std::string format_date(WallTime time);
-
 }  // namespace netd::smtp

@@ -1,0 +1,39 @@
+#include "daemon/base/text.h"
+
+#include <gtest/gtest.h>
+
+namespace netd {
+namespace {
+
+TEST(HexValue, IsThatOfBothCasesAndOfNothingElse) {
+  EXPECT_EQ(hex_value('0'), 0);
+  EXPECT_EQ(hex_value('9'), 9);
+  EXPECT_EQ(hex_value('a'), 10);
+  EXPECT_EQ(hex_value('F'), 15);
+  for (const char c : {'/', ':', '@', 'G', '`', 'g', '\0', '\xFF'}) EXPECT_EQ(hex_value(c), -1);
+}
+
+TEST(AppendHex, WritesTwoUpperCaseDigits) {
+  std::string out = "=";
+  append_hex(out, '\xFC');
+  append_hex(out, '\x0A');
+  EXPECT_EQ(out, "=FC0A");
+}
+
+TEST(FormatRfc5322, TellsTheOffset) {
+  std::tm parts{};
+  parts.tm_wday = 0;
+  parts.tm_mday = 2;
+  parts.tm_mon = 10;
+  parts.tm_year = 126;
+  parts.tm_hour = 16;
+  parts.tm_min = 5;
+  EXPECT_EQ(format_rfc5322(parts), "Sun, 02 Nov 2026 16:05:00 +0000");
+  parts.tm_gmtoff = 5 * 3600 + 45 * 60;
+  EXPECT_EQ(format_rfc5322(parts), "Sun, 02 Nov 2026 16:05:00 +0545");
+  parts.tm_gmtoff = -(3 * 3600 + 30 * 60);
+  EXPECT_EQ(format_rfc5322(parts), "Sun, 02 Nov 2026 16:05:00 -0330");
+}
+
+}  // namespace
+}  // namespace netd
