@@ -4,11 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +16,7 @@
 
 #include "ctl/custom_commands.h"
 #include "ctl/humanize.h"
+#include "ctl/input.h"
 #include "ctl/json_access.h"
 #include "ctl/mail_compose.h"
 #include "ctl/smtp_client.h"
@@ -40,24 +38,6 @@ struct SendOptions {
   std::vector<std::string> attachments;
   std::string file;
 };
-
-/// "-" is standard input.
-Result<std::string> read_file(const std::string& path) {
-  if (path == "-") {
-    std::string all;
-    std::array<char, 65536> buffer{};
-    std::size_t count = 0;
-    while ((count = std::fread(buffer.data(), 1, buffer.size(), stdin)) > 0) {
-      all.append(buffer.data(), count);
-    }
-    return all;
-  }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return fail_system("read " + path, errno);
-  std::string all{std::istreambuf_iterator<char>(file), {}};
-  if (file.bad()) return fail_system("read " + path, errno);
-  return all;
-}
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -121,7 +101,7 @@ int find_server(const SendOptions& options, const Context& context, Endpoint& se
 
 int make_message(const SendOptions& options, std::string& message) {
   if (!options.file.empty()) {
-    auto text = read_file(options.file);
+    auto text = read_input(options.file);
     if (!text) return complain(text.error().what(), kFailed);
     message = with_crlf(*text);
     return kDone;
@@ -140,16 +120,16 @@ int make_message(const SendOptions& options, std::string& message) {
     }
   }
   auto text =
-      options.body && *options.body != "-" ? Result<std::string>(*options.body) : read_file("-");
+      options.body && *options.body != "-" ? Result<std::string>(*options.body) : read_input("-");
   if (!text) return complain(text.error().what(), kFailed);
   draft.text = std::move(*text);
   if (!options.html_file.empty()) {
-    auto html = read_file(options.html_file);
+    auto html = read_input(options.html_file);
     if (!html) return complain(html.error().what(), kFailed);
     draft.html = std::move(*html);
   }
   for (const std::string& path : options.attachments) {
-    auto content = read_file(path);
+    auto content = read_input(path);
     if (!content) return complain(content.error().what(), kFailed);
     draft.attachments.push_back({path.substr(path.rfind('/') + 1), std::move(*content)});
   }

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
 
@@ -13,28 +12,13 @@
 
 #include "ctl/clients/progress.h"
 #include "ctl/humanize.h"
+#include "ctl/input.h"
 #include "daemon/base/text.h"
 #include "daemon/control/json_text.h"
 
 namespace netd::ctl {
 
 namespace {
-
-Result<std::string> read_all(const std::string& path) {
-  const bool standard = path == "-";
-  UniqueFd file(standard ? -1 : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!standard && !file) return fail_system("open " + path, errno);
-  const int fd = standard ? STDIN_FILENO : file.get();
-  std::string all;
-  std::array<char, 65536> room{};
-  for (;;) {
-    const ssize_t count = ::read(fd, room.data(), room.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail_system("read " + path, errno);
-    if (count == 0) return all;
-    all.append(room.data(), static_cast<std::size_t>(count));
-  }
-}
 
 /// A file that has its name only when all of it is there. What is no regular file is written to
 /// directly.
@@ -135,7 +119,7 @@ Result<HttpRequest> make_request(const HttpOptions& options, const Context& cont
     request.headers.push_back(header);
   }
   if (!options.data.empty()) {
-    auto body = options.data.starts_with('@') ? read_all(options.data.substr(1))
+    auto body = options.data.starts_with('@') ? read_input(options.data.substr(1))
                                               : Result<std::string>(options.data);
     if (!body) return std::unexpected(body.error());
     request.body = std::move(*body);
