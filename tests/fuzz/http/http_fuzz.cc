@@ -2,8 +2,6 @@
 // and ranges. What is found must be the same however the bytes were cut into reads.
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,17 +14,13 @@
 #include "daemon/protocols/http/range.h"
 #include "daemon/protocols/http/target.h"
 #include "daemon/protocols/http/url.h"
+#include "tests/fuzz/http/pieces.h"
 
 namespace netd::http {
 namespace {
 
 constexpr std::uint64_t kMaxBody = 4096;
 constexpr std::int64_t kNow = 1767323045;
-
-[[noreturn]] void broken(const char* what) {
-  (void)std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 /// Reads messages as a session does, and writes down what they are.
 class Reader {
@@ -139,41 +133,12 @@ class Reader {
   bool refused_ = false;
 };
 
-/// Reads `input` in pieces that end where `next_cut` says, each offered in memory of its own, so
-/// that a sanitizer sees who looks beyond it.
-template <class NextCut>
-std::string read_in_pieces(std::string_view input, NextCut next_cut) {
-  Reader reader;
-  std::size_t consumed = 0;
-  std::size_t offered = 0;
-  while (offered < input.size() && !reader.refused()) {
-    offered = next_cut(offered);
-    const std::vector<char> copy(input.begin() + static_cast<std::ptrdiff_t>(consumed),
-                                 input.begin() + static_cast<std::ptrdiff_t>(offered));
-    consumed += reader.offer({copy.data(), copy.size()});
-  }
-  return reader.trace();
-}
-
-void check(std::string_view input) {
-  const std::size_t size = input.size();
-  const std::string whole = read_in_pieces(input, [size](std::size_t) { return size; });
-  const std::string bytes = read_in_pieces(input, [](std::size_t at) { return at + 1; });
-  if (bytes != whole) broken("byte by byte is not the same");
-  // Every cut in two for what is short, some for what is long.
-  const std::size_t step = size <= 512 ? 1 : size / 64;
-  for (std::size_t cut = step; cut < size; cut += step) {
-    const std::string two =
-        read_in_pieces(input, [cut, size](std::size_t at) { return at < cut ? cut : size; });
-    if (two != whole) broken("a cut changes the result");
-  }
-}
-
 }  // namespace
 }  // namespace netd::http
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size > 16384) return 0;
-  netd::http::check({reinterpret_cast<const char*>(data), size});
+  netd::http::check_every_cut(
+      {reinterpret_cast<const char*>(data), size}, [] { return netd::http::Reader(); }, 512);
   return 0;
 }

@@ -1,26 +1,18 @@
 // What an instance of a service answers, through everything that reads it. What is found must be
 // the same however the bytes were cut into reads, and what is passed on must be read by everybody
 // as it was read here.
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "daemon/protocols/http/body.h"
 #include "daemon/protocols/http/proxy_head.h"
 #include "daemon/protocols/http/response_parser.h"
+#include "tests/fuzz/http/pieces.h"
 
 namespace netd::http {
 namespace {
-
-[[noreturn]] void broken(const char* what) {
-  (void)std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 /// Reads answers one after another, as to requests of one kind, and writes down what they are.
 class Reader {
@@ -125,37 +117,14 @@ class Reader {
   bool refused_ = false;
 };
 
-/// Each piece is offered in memory of its own, so that a sanitizer sees who looks beyond it.
-std::string read_in_pieces(std::string_view input, bool to_head, std::size_t first,
-                           std::size_t step) {
-  Reader reader(to_head);
-  std::size_t consumed = 0;
-  for (std::size_t offered = first; !reader.refused(); offered += step) {
-    offered = std::min(offered, input.size());
-    const std::vector<char> copy(input.begin() + static_cast<std::ptrdiff_t>(consumed),
-                                 input.begin() + static_cast<std::ptrdiff_t>(offered));
-    consumed += reader.offer({copy.data(), copy.size()});
-    if (offered == input.size()) break;
-  }
-  return reader.trace();
-}
-
-void check(std::string_view input, bool to_head) {
-  const std::size_t size = input.size();
-  const std::string whole = read_in_pieces(input, to_head, size, 1);
-  if (read_in_pieces(input, to_head, 1, 1) != whole) broken("byte by byte is not the same");
-  const std::size_t step = size <= 256 ? 1 : size / 32;
-  for (std::size_t cut = step; cut < size; cut += step) {
-    if (read_in_pieces(input, to_head, cut, size) != whole) broken("a cut changes the result");
-  }
-}
-
 }  // namespace
 }  // namespace netd::http
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0 || size > 4096) return 0;
   const bool to_head = (data[0] & 1U) != 0;
-  netd::http::check({reinterpret_cast<const char*>(data) + 1, size - 1}, to_head);
+  netd::http::check_every_cut(
+      {reinterpret_cast<const char*>(data) + 1, size - 1},
+      [to_head] { return netd::http::Reader(to_head); }, 256);
   return 0;
 }
