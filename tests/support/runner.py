@@ -93,8 +93,7 @@ def has_failed(case):
         or case.get("status") == "fail"
 
 
-def may_be_chance(path):
-    failed = [case for case in junit_cases(path) if has_failed(case)]
+def may_be_chance(failed):
     said = "".join(xml.etree.ElementTree.tostring(case, encoding="unicode") for case in failed)
     return 0 < len(failed) <= MAY_BE_CHANCE \
         and "Sanitizer" not in said and "runtime error:" not in said
@@ -141,9 +140,8 @@ class Step:
         found = junit_outcome(junit)
         if code != 0 and found.failed == 0:
             found.failed = 1  # it died, or found nothing to run
-        elif failed_only and may_be_chance(junit):
-            names = [f"{case.get('classname')}.{case.get('name')}"
-                     for case in junit_cases(junit) if has_failed(case)]
+        elif failed_only and may_be_chance(failed := list(filter(has_failed, junit_cases(junit)))):
+            names = [f"{case.get('classname')}.{case.get('name')}" for case in failed]
             junit.unlink()
             code = self.command([*command, *failed_only], environment, check=False)
             again = junit_outcome(junit)

@@ -10,7 +10,8 @@ import signal
 import socket
 import subprocess
 import threading
-import time
+
+import netd_process
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Only what a build makes is kept here: the base is fetched once for each build folder.
@@ -27,14 +28,7 @@ class NoMachine(Exception):
 
 
 def until(found, what, timeout=DEADLINE):
-    """Waits for a true value of `found()`, and returns it."""
-    end = time.monotonic() + timeout
-    while True:
-        value = found()
-        if value:
-            return value
-        assert time.monotonic() < end, f"waited {timeout:.0f} s in vain for {what}"
-        time.sleep(0.02)
+    return netd_process.until(found, what, timeout)
 
 
 def run(*command, check=True, timeout=300, **options):
