@@ -74,7 +74,7 @@ def test_what_others_said_of_the_client_is_kept_in_front(netd):
 
 def test_fields_of_the_connection_stay_here(netd):
     with proxied(netd) as (port, instance):
-        get(port, "/", ["Connection: close, X-Private, TE", "X-Private: secret", "TE: trailers",
+        get(port, "/", ["Connection: close, X-Private, TE", "X-Private: secret", "TE: gzip",
                         "Keep-Alive: timeout=5", "Proxy-Connection: keep-alive", "Proxy: evil",
                         "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA", "X-Kept: yes"])
         names = {name for name, _ in instance.requests[0].fields}
@@ -218,6 +218,51 @@ def test_a_chunked_answer(netd):
         assert answer.get("transfer-encoding") == "chunked" and answer.body == b"abcdefg"
         get(port)
         assert instance.connections == 1
+
+
+def exchange(port, request, end):
+    with socket.create_connection(("127.0.0.1", port), DEADLINE) as client:
+        client.sendall(request)
+        received = b""
+        while not received.endswith(end):
+            data = client.recv(65536)
+            assert data, received
+            received += data
+        return received
+
+
+WITH_TRAILERS = (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n%s\r\n"
+                 b"3\r\nabc\r\n0\r\nX-Sum:  1 \r\nContent-Length: 9\r\nX-More: 2\r\nSet-Cookie: a=b\r\n\r\n")
+WANTED = b"GET / HTTP/1.1\r\nHost: a\r\nTE: deflate;q=0.5, trailers\r\nConnection: TE\r\n\r\n"
+
+
+def test_trailers_go_to_who_takes_them(netd):
+    with proxied(netd, WITH_TRAILERS % b"") as (port, instance):
+        received = exchange(port, WANTED, b"2\r\n\r\n")
+        assert received.endswith(b"3\r\nabc\r\n0\r\nX-Sum:  1 \r\nX-More: 2\r\n\r\n")
+        assert b"\r\nTrailer: X-Sum\r\n" in received
+        assert instance.requests[0].get("te") == "trailers"
+        assert instance.requests[0].get("connection") == "TE"
+        received = exchange(port, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"0\r\n\r\n")
+        assert b"railer" not in received and instance.requests[1].get("te") is None
+        received = exchange(port, b"GET / HTTP/1.0\r\nTE: trailers\r\n\r\n", b"\r\n\r\nabc")
+        assert b"railer" not in received and instance.requests[2].get("te") is None
+        assert instance.connections == 1
+
+
+def test_what_connection_names_is_no_trailer_either(netd):
+    with proxied(netd, WITH_TRAILERS % b"Connection: X-Sum\r\n") as (port, _):
+        received = exchange(port, WANTED, b"0\r\n\r\n")
+        assert b"X-Sum" not in received and b"X-More" not in received
+
+
+def test_trailers_that_break_off_are_no_end(netd):
+    def cut(request, connection):
+        connection.sendall((WITH_TRAILERS % b"")[:-2])
+
+    with proxied(netd, cut) as (port, _):
+        with pytest.raises(ConnectionResetError):
+            exchange(port, WANTED, b"\r\n\r\nnever")
 
 
 def test_a_chunked_answer_for_an_http_1_0_client_ends_with_the_connection(netd):

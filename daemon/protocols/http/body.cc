@@ -177,7 +177,7 @@ BodyDecoder::Step BodyDecoder::take_trailer(std::string_view input) {
   }
   if (!is_field_line(line)) return refuse(400, "malformed trailer field");
   overhead_ += static_cast<std::uint32_t>(line.size() + 2);
-  return {.consumed = line.size() + 2};
+  return {.consumed = line.size() + 2, .trailer = line};
 }
 
 }  // namespace netd::http

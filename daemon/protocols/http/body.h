@@ -9,8 +9,7 @@
 namespace netd::http {
 
 /// Reads a body that comes in any pieces. The chunked coding is read strictly: CRLF only,
-/// extensions and trailers by the grammar, all of it bounded. Trailer fields are checked and
-/// dropped.
+/// extensions and trailers by the grammar, all of it bounded.
 ///
 /// The result depends on the bytes alone and never on how they were cut into reads.
 class BodyDecoder {
@@ -26,10 +25,11 @@ class BodyDecoder {
     State state = State::incomplete;
     std::size_t consumed = 0;
     std::string_view content = {};
+    std::string_view trailer = {};  ///< a trailer field's line without its CRLF
   };
   [[nodiscard]] Step step(std::string_view input);
 
-  /// Steps through `input` as far as it goes, dropping the content.
+  /// Steps through `input` as far as it goes, dropping content and trailers.
   struct Progress {
     State state = State::incomplete;
     std::size_t consumed = 0;

@@ -9,6 +9,8 @@ Name name_of(std::string_view text) {
     return iequals(text, known) ? name : Name::other;
   };
   switch (text.size()) {
+    case 2:
+      return either("te", Name::te);
     case 4:
       return ascii_lower(text[0]) == 'h' ? either("host", Name::host) : either("date", Name::date);
     case 5:

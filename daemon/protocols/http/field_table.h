@@ -27,6 +27,7 @@ enum class Name : std::uint8_t {
   max_forwards,
   range,
   referer,
+  te,
   transfer_encoding,
   upgrade,
   user_agent,

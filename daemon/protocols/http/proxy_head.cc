@@ -21,14 +21,12 @@ void append_field(std::string& out, std::string_view name, std::string_view valu
   out.append(name).append(": ").append(value).append("\r\n");
 }
 
-// Fields of one connection by definition, whether Connection names them or not, and Trailer, as
-// trailers stay here.
-bool is_hop_by_hop(std::string_view name) {
+// Fields of one connection by definition, whether Connection names them or not. Trailer goes where
+// the trailers go.
+bool is_hop_by_hop(std::string_view name, bool trailers) {
   switch (name.size()) {
-    case 2:
-      return iequals(name, "te");
     case 7:
-      return iequals(name, "trailer");
+      return !trailers && iequals(name, "trailer");
     case 10:
       return iequals(name, "keep-alive");
     case 14:
@@ -57,7 +55,7 @@ bool is_forged(std::string_view name) {
 
 /// Whether the proxy writes this field itself, in both directions.
 bool is_rewritten(Name name) {
-  return name == Name::connection || name == Name::content_length ||
+  return name == Name::connection || name == Name::content_length || name == Name::te ||
          name == Name::transfer_encoding || name == Name::upgrade;
 }
 
@@ -135,7 +133,7 @@ void append_request_fields(std::string& out, const ForwardedRequest& forwarded) 
         }
         break;
       case Name::other:
-        if (is_hop_by_hop(field.name) || is_forged(field.name)) continue;
+        if (is_hop_by_hop(field.name, false) || is_forged(field.name)) continue;
         break;
       default:
         if (is_rewritten(name)) continue;
@@ -184,6 +182,41 @@ bool asks_for_upgrade(const Request& request, const Framing& framing) {
   return allowed;
 }
 
+bool takes_trailers(const Request& request) {
+  bool found = false;
+  if (request.minor_version == 0) return false;
+  request.each(Name::te, [&found](std::string_view value) {
+    for_each_element(value, [&found](std::string_view coding) {
+      found |= iequals(coding, "trailers");
+      return !found;
+    });
+    return !found;
+  });
+  return found;
+}
+
+bool is_passed_trailer(std::string_view name) {
+  constexpr std::array<std::string_view, 14> kForbidden = {
+      "age",
+      "cache-control",
+      "content-encoding",
+      "content-range",
+      "content-type",
+      "expires",
+      "keep-alive",
+      "location",
+      "proxy-connection",
+      "retry-after",
+      "proxy-authenticate",
+      "set-cookie",
+      "trailer",
+      "vary",
+  };
+  const Name known = name_of(name);
+  if (known == Name::host || known == Name::date || is_rewritten(known)) return false;
+  return std::ranges::none_of(kForbidden, [name](auto one) { return iequals(name, one); });
+}
+
 void write_forwarded_request(std::string& out, const ForwardedRequest& forwarded) {
   const Request& request = forwarded.request;
   const std::string_view host = authority_of(forwarded);
@@ -206,8 +239,13 @@ void write_forwarded_request(std::string& out, const ForwardedRequest& forwarded
     append_number(out, forwarded.framing.content_length);
     out += "\r\n";
   }
-  if (forwarded.upgrade) {
+  if (forwarded.trailers) {
+    out += forwarded.upgrade ? "TE: trailers\r\nConnection: TE, Upgrade\r\n"
+                             : "TE: trailers\r\nConnection: TE\r\n";
+  } else if (forwarded.upgrade) {
     out += "Connection: Upgrade\r\n";
+  }
+  if (forwarded.upgrade) {
     request.each(Name::upgrade, [&out](std::string_view value) {
       append_field(out, "Upgrade", value);
       return true;
@@ -226,11 +264,11 @@ void append_status_line(std::string& out, const ResponseHead& head) {
 
 /// The fields of the instance that go along as they are.
 void append_answer_fields(std::string& out, const ResponseHead& head,
-                          const ConnectionOptions& options) {
+                          const ConnectionOptions& options, bool trailers) {
   for (std::size_t i = 0; i < head.field_count(); ++i) {
     const Field& field = head.field(i);
     const Name name = head.name(i);
-    if (name == Name::other ? is_hop_by_hop(field.name) : is_rewritten(name)) continue;
+    if (name == Name::other ? is_hop_by_hop(field.name, trailers) : is_rewritten(name)) continue;
     if (options.names(field.name)) continue;
     append_field(out, field.name, field.value);
   }
@@ -240,7 +278,7 @@ void append_answer_fields(std::string& out, const ResponseHead& head,
 
 void write_forwarded_answer(std::string& out, const ForwardedAnswer& answer) {
   append_status_line(out, answer.head);
-  append_answer_fields(out, answer.head, answer.options);
+  append_answer_fields(out, answer.head, answer.options, answer.trailers);
   if (!answer.head.has(Name::date)) out += answer.date;
   out += answer.common;
   if (answer.has_length) {
@@ -267,7 +305,7 @@ void write_forwarded_answer(std::string& out, const ForwardedAnswer& answer) {
 void write_interim_answer(std::string& out, const ResponseHead& head,
                           const ConnectionOptions& options) {
   append_status_line(out, head);
-  append_answer_fields(out, head, options);
+  append_answer_fields(out, head, options, false);
   out += "\r\n";
 }
 

@@ -22,6 +22,7 @@ class ConnectionOptions {
   /// There are more than a proxy could honour at a bounded price: refuse the message.
   [[nodiscard]] bool too_many() const { return too_many_; }
   [[nodiscard]] bool upgrade() const { return upgrade_; }
+  [[nodiscard]] bool names_any() const { return count_ > 0; }
   /// Whether the sender says that a field is for this connection only.
   [[nodiscard]] bool names(std::string_view field) const;
 
@@ -38,6 +39,14 @@ class ConnectionOptions {
 /// messages would go by unseen.
 [[nodiscard]] bool asks_for_upgrade(const Request& request, const Framing& framing);
 
+/// Whether the client takes trailer fields (RFC 9110, section 10.1.4).
+[[nodiscard]] bool takes_trailers(const Request& request);
+
+/// Whether a trailer field may go on to a client that takes them: none that frames or routes a
+/// message, or says how to read it, for who merges trailers into the head would believe it (RFC
+/// 9110, section 6.5.1).
+[[nodiscard]] bool is_passed_trailer(std::string_view name);
+
 struct ForwardedRequest {
   const Request& request;
   const Target& target;
@@ -46,6 +55,7 @@ struct ForwardedRequest {
   const SocketAddress& client;
   std::string_view default_host;  ///< for an HTTP/1.0 client that names none
   bool upgrade = false;           ///< asks_for_upgrade()
+  bool trailers = false;          ///< takes_trailers()
 };
 /// Appends the head for the instance. Framing is said anew, never copied.
 void write_forwarded_request(std::string& out, const ForwardedRequest& forwarded);
@@ -57,8 +67,9 @@ struct ForwardedAnswer {
   std::string_view date;    ///< a Date field, for answers without
   bool has_length = false;  ///< Content-Length is said
   std::uint64_t length = 0;
-  bool chunked = false;  ///< Transfer-Encoding is said
-  bool upgrade = false;  ///< 101: Connection and Upgrade go along
+  bool chunked = false;   ///< Transfer-Encoding is said
+  bool upgrade = false;   ///< 101: Connection and Upgrade go along
+  bool trailers = false;  ///< they go along, and what the instance says of them
   bool keep_alive = true;
   bool http_1_0 = false;  ///< what the client speaks
 };

@@ -34,6 +34,7 @@ void append_chunk_size(std::string& out, std::size_t size) {
 }
 
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
+constexpr std::string_view kTrailerEnd = "\r\n";
 
 }  // namespace
 
@@ -47,6 +48,7 @@ ProxyTransaction::ProxyTransaction(ProxyHandler& handler, ProxyClient& client,
       is_head_(request.method == Method::head),
       http_1_0_(request.minor_version == 0),
       asks_upgrade_(asks_for_upgrade(request, framing)),
+      takes_trailers_(takes_trailers(request)),
       request_chunked_(framing.chunked),
       is_idempotent_(is_idempotent(request.method)) {
   write_forwarded_request(request_, {.request = request,
@@ -55,7 +57,8 @@ ProxyTransaction::ProxyTransaction(ProxyHandler& handler, ProxyClient& client,
                                      .options = ConnectionOptions(request),
                                      .client = connection.peer(),
                                      .default_host = handler.service().name,
-                                     .upgrade = asks_upgrade_});
+                                     .upgrade = asks_upgrade_,
+                                     .trailers = takes_trailers_});
 }
 
 ProxyTransaction::~ProxyTransaction() { abandon(); }
@@ -143,6 +146,7 @@ void ProxyTransaction::send_body(std::string_view content) {
 
 void ProxyTransaction::end_body() {
   body_complete_ = true;
+  // Trailers of requests stay here: nobody knows whether the instance would take them.
   if (phase_ != Phase::done && request_chunked_) send(kLastChunk);
 }
 
@@ -361,6 +365,9 @@ void ProxyTransaction::begin_answer(const ResponseHead& head, const ConnectionOp
   }
   const bool length_unknown = framing.body == Body::chunked || framing.body == Body::until_close;
   answer_chunked_ = length_unknown && !http_1_0_;
+  // What Connection names stays here even as a trailer, and its names are gone by then.
+  passes_trailers_ =
+      takes_trailers_ && answer_chunked_ && framing.body == Body::chunked && !options.names_any();
   client_keep_alive_ = client_.may_keep_alive() && body_complete_ && !(length_unknown && http_1_0_);
   upstream_keep_alive_ = framing.keep_alive;
   status_ = head.status;
@@ -373,6 +380,7 @@ void ProxyTransaction::begin_answer(const ResponseHead& head, const ConnectionOp
               .has_length = framing.has_content_length && head.status != 204,
               .length = framing.content_length,
               .chunked = answer_chunked_,
+              .trailers = passes_trailers_,
               .keep_alive = client_keep_alive_,
               .http_1_0 = http_1_0_});
   switch (framing.body) {
@@ -399,6 +407,7 @@ std::size_t ProxyTransaction::take_body(std::string_view input) {
   }
   const BodyDecoder::Step step = decoder_.step(input);
   take_content(step.content);
+  if (!step.trailer.empty() && passes_trailers_) take_trailer(step.trailer);
   if (upstream_ == nullptr) return 0;
   switch (step.state) {
     case BodyDecoder::State::incomplete:
@@ -429,6 +438,13 @@ void ProxyTransaction::take_content(std::string_view content) {
   }
 }
 
+void ProxyTransaction::take_trailer(std::string_view line) {
+  if (!is_passed_trailer(line.substr(0, line.find(':')))) return;
+  if (!trailer_begun_) out() += "0\r\n";
+  trailer_begun_ = true;
+  out().append(line).append("\r\n");
+}
+
 void ProxyTransaction::flush() {
   std::string& text = out();
   if (!text.empty()) {
@@ -442,7 +458,7 @@ void ProxyTransaction::flush() {
 }
 
 void ProxyTransaction::finish_answer() {
-  if (answer_chunked_) out() += kLastChunk;
+  if (answer_chunked_) out() += trailer_begun_ ? kTrailerEnd : kLastChunk;
   flush();
   phase_ = Phase::done;
   if (upstream_ == nullptr) return;  // the client is gone

@@ -119,6 +119,7 @@ class ProxyTransaction final : public DeferredDeletable, private UpstreamUser {
   void begin_tunnel(const ResponseHead& head, const ConnectionOptions& options);
   void begin_answer(const ResponseHead& head, const ConnectionOptions& options);
   void take_content(std::string_view content);
+  void take_trailer(std::string_view line);
   void finish_answer();
   void flush();
   [[nodiscard]] bool may_repeat() const;
@@ -141,6 +142,7 @@ class ProxyTransaction final : public DeferredDeletable, private UpstreamUser {
   bool is_head_ : 1;
   bool http_1_0_ : 1;
   bool asks_upgrade_ : 1;
+  bool takes_trailers_ : 1;  // the client does
   bool request_chunked_ : 1;
   bool is_idempotent_ : 1;
   bool body_complete_ : 1 = false;
@@ -148,6 +150,8 @@ class ProxyTransaction final : public DeferredDeletable, private UpstreamUser {
   bool client_paused_ : 1 = false;
   bool answer_begun_ : 1 = false;
   bool answer_chunked_ : 1 = false;
+  bool passes_trailers_ : 1 = false;
+  bool trailer_begun_ : 1 = false;  // the last chunk is written
   bool client_keep_alive_ : 1 = false;
   bool upstream_keep_alive_ : 1 = false;
   bool client_ended_ : 1 = false;    // of a tunnel

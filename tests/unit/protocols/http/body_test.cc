@@ -133,6 +133,20 @@ TEST(BodyDecoder, RefusesMalformedChunks) {
   }
 }
 
+TEST(BodyDecoder, HandsOutTrailers) {
+  BodyDecoder decoder({.chunked = true}, 100);
+  std::string_view input = "0\r\nA: b\r\nC:\r\n\r\n";
+  std::string seen;
+  BodyDecoder::Step step;
+  while (step.state == BodyDecoder::State::incomplete) {
+    step = decoder.step(input);
+    input.remove_prefix(step.consumed);
+    seen.append(step.trailer).append("|");
+  }
+  EXPECT_EQ(step.state, BodyDecoder::State::complete);
+  EXPECT_EQ(seen, "|A: b|C:||");
+}
+
 TEST(BodyDecoder, BoundsLinesExtensionsAndTrailers) {
   EXPECT_EQ(decode_chunked("1;a=" + std::string(2000, 'b')).status, 400);
   EXPECT_EQ(decode_chunked("0\r\nX: " + std::string(9000, 'b')).status, 431);
