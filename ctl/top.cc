@@ -203,7 +203,7 @@ class Top {
 
   void draw_summary() {
     if (now_.status.is_null()) {
-      Screen::line(0, trouble_, A_BOLD | COLOR_PAIR(1));
+      Screen::line(0, trouble_, A_BOLD | static_cast<attr_t>(COLOR_PAIR(1)));
       return;
     }
     const auto lines = top_summary(before_.status, now_.status, seconds());
