@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import socket
 import subprocess
 
 import jsonschema
@@ -21,6 +22,18 @@ listen = tcp:127.0.0.1:0
 protocol = http
 listen = tcp:127.0.0.1:0
 route = / info
+route = /service proxy app
+[listener discard]
+protocol = discard
+listen = tcp:127.0.0.1:0
+[listener mail]
+protocol = smtp
+listen = tcp:127.0.0.1:0
+maildir = {dir}/mail
+domains = example.org
+[service app]
+instance = unix:{dir}/nobody
+health = off
 """
 
 
@@ -191,3 +204,81 @@ def test_exported_and_imported_tasks(netd):
     assert len(exported.stdout.splitlines()) == 2
     for line in exported.stdout.splitlines():
         check(SCHEMAS["exported-task"], json.loads(line))
+
+
+def client(command, *arguments, **options):
+    """The document of a client, as it is on one of the two outputs."""
+    done = subprocess.run([NETCTL, "--json", *command.split(), *map(str, arguments)],
+                          capture_output=True, text=True, timeout=DEADLINE, check=False, **options)
+    lines = [line for line in done.stdout.splitlines() + done.stderr.splitlines()
+             if line.startswith("{")]
+    assert len(lines) == 1, done
+    return json.loads(lines[0])
+
+
+def clients(daemon, tmp_path):
+    """What each client says when all is well, and what it says when not."""
+    echo, web = (f"127.0.0.1:{daemon.port(name)}" for name in ("echo", "web"))
+    with socket.socket() as unused:  # bound and not listening: it refuses
+        unused.bind(("127.0.0.1", 0))
+        none = f"127.0.0.1:{unused.getsockname()[1]}"
+        port = none.rpartition(":")[2]
+        yield "echo", client("echo --count 2 --interval 0.01", echo, "hello")
+        yield "echo", client("echo --count 1", f"udp:{none}")
+        yield "connect", client("connect", echo, input="hello")
+        yield "connect", client("connect --receive", tmp_path / "file", echo)
+        yield "http", client("http", f"http://{web}/")
+        yield "http", client("http -o", tmp_path / "body", f"http://{web}/")
+        yield "http", client("http", f"http://{web}/service")
+        yield "scan", client("scan 127.0.0.1", f"{port},{daemon.port('web')}")
+        yield "latency", client("latency --count 2 --interval 0.01", echo, f"echo:{echo}",
+                                f"http://{web}/", none)
+        yield "throughput", client("throughput --time 0.05 --streams 2", echo, none)
+        yield "throughput", client("throughput --time 0.05 --mode send",
+                                   f"127.0.0.1:{daemon.port('discard')}")
+        for command in ("echo", "connect"):
+            yield "error", client(command, none, *(["x"] if command == "echo" else []))
+        yield "error", client("http", f"http://{none}/")
+        yield "error", client("scan no-such-name.invalid 80")
+        yield "error", netctl(daemon, "call", "app", "/")
+
+
+def test_clients(netd, tmp_path):
+    daemon = netd(CONF)
+    for definition, document in clients(daemon, tmp_path):
+        check(part("client", definition), document)
+        check(SCHEMAS["client"], document)
+
+
+MESSAGE = """\
+From: a@example.org
+Subject: hi
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=x
+
+--x
+Content-Type: text/plain
+
+hello
+--x
+Content-Type: application/json; name=a.json
+
+{}
+--x--
+"""
+
+
+def test_mail(netd):
+    daemon = netd(CONF)
+    sent = netctl(daemon, "mail", "send", "--to", "b@example.org", "--to", "c@elsewhere.net", "--file",
+                  "-", input=MESSAGE)
+    assert [recipient["code"] for recipient in sent["recipients"]] == [250, 550]
+    listed = netctl(daemon, "mail", "wait", "--to", "b@example.org")
+    shown = netctl(daemon, "mail", "show", listed["messages"][0]["id"])
+    assert len(shown["message"]["attachments"]) == 1
+    for definition, document in (
+            ("send", sent), ("list", listed), ("show", shown),
+            ("list", netctl(daemon, "mail", "list")),
+            ("delete", netctl(daemon, "mail", "delete", shown["message"]["id"]))):
+        check(part("mail", definition), document)
+        check(SCHEMAS["mail"], document)
