@@ -53,7 +53,7 @@ HeadParser::State HeadParser::run(std::string_view input, const HeadLimits& limi
     if (stop == window.size() || (window[stop] == '\r' && after == stop + 1)) {
       if (input.size() >= limit) {
         if (has_line_) return refuse(431, "the head is too large");
-        const bool has_method = input.substr(begin_, limit).find(' ') != std::string_view::npos;
+        const bool has_method = window.find(' ', begin_) != std::string_view::npos;
         return has_method ? refuse(414, "the request target is too long")
                           : refuse(400, "the request line is too long");
       }
