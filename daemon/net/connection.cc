@@ -146,6 +146,7 @@ bool Connection::can_process() const {
 }
 
 void Connection::on_writable() {
+  if (stream_.read_wants_write()) on_readable();
   if (!queue_.empty()) drain_queue();
   if (state_ != State::open || !queue_.empty() || !was_backlogged_) return;
   was_backlogged_ = false;
@@ -301,6 +302,16 @@ void Connection::shutdown_write() {
   write_shutdown_asked_ = true;
 }
 
+void Connection::start_tls(const TlsContext& context) {
+  if (!can_write()) return;
+  const Callback callback(*this);
+  send_scratch(false);
+  if (state_ != State::open) return;
+  // A peer that does not even take one line of plain text will not take a handshake.
+  if (!queue_.empty()) return fail(ENOBUFS);
+  if (!stream_.start_tls(context)) fail(ENOMEM);
+}
+
 void Connection::abort(bool reset) {
   const Callback callback(*this);
   destroy(reset);
@@ -349,7 +360,13 @@ void Connection::settle() {
   if (!queue_.empty()) what |= EV_WRITE;
   if (state_ == State::open) {
     if (was_backlogged_) what |= EV_WRITE;
-    if (can_process() && !peer_ended_) what |= EV_READ;
+    if (can_process() && !peer_ended_) {
+      if (stream_.read_wants_write()) {
+        what |= EV_WRITE;
+      } else {
+        what |= EV_READ;
+      }
+    }
   }
   if (state_ == State::lingering) what |= EV_READ;
   wait_for(what);

@@ -102,6 +102,16 @@ class Connection final : public DeferredDeletable {
   /// A number unique in this process, for the log and `netctl disconnect`.
   [[nodiscard]] std::uint64_t id() const { return id_; }
   [[nodiscard]] int fd() const { return stream_.fd(); }
+  /// Sends what is written and has all that follows pass through TLS. The handshake goes on in the
+  /// background: the next on_data() is its success, and a peer that fails it is aborted. The
+  /// session that calls it within on_data() consumes all of its input there: what came in plain
+  /// text is not what comes under TLS.
+  void start_tls(const TlsContext& context);
+  /// "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty without TLS and before the end of the handshake.
+  [[nodiscard]] std::string tls_description() const {
+    return stream_.tls() != nullptr ? stream_.tls()->description() : std::string();
+  }
+
   /// Neither closed nor closing: writes reach the peer.
   [[nodiscard]] bool is_open() const { return state_ == State::open; }
   /// Everything is sent and FIN too; only the peer's end is waited for.

@@ -23,6 +23,7 @@ IoResult moved(ssize_t count) {
 }  // namespace
 
 IoResult Stream::read(std::span<char> into) {
+  if (tls_) return tls_->read(into);
   const ssize_t count = ::recv(socket_.get(), into.data(), into.size(), 0);
   if (count < 0) return failure(errno);
   if (count == 0) return {.outcome = IoResult::Outcome::ended};
@@ -30,12 +31,14 @@ IoResult Stream::read(std::span<char> into) {
 }
 
 IoResult Stream::write(std::string_view bytes, bool more) {
+  if (tls_) return tls_->write(bytes);
   const int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
   const ssize_t count = ::send(socket_.get(), bytes.data(), bytes.size(), flags);
   return count < 0 ? failure(errno) : moved(count);
 }
 
 IoResult Stream::send_file(int file, std::uint64_t& offset, std::size_t length) {
+  if (tls_) return {.outcome = IoResult::Outcome::failed, .error = EOPNOTSUPP};
   auto position = static_cast<off_t>(offset);
   const ssize_t count = ::sendfile(socket_.get(), file, &position, length);
   if (count < 0) return failure(errno);
@@ -44,13 +47,26 @@ IoResult Stream::send_file(int file, std::uint64_t& offset, std::size_t length) 
   return moved(count);
 }
 
-// The peer may have closed already: then there is nobody to tell.
-void Stream::shutdown_write() { (void)::shutdown(socket_.get(), SHUT_WR); }
+bool Stream::start_tls(const TlsContext& context) {
+  tls_ = TlsChannel::open(context, socket_.get());
+  return tls_ != nullptr;
+}
+
+void Stream::shutdown_write() {
+  if (tls_) tls_->shutdown_write();
+  // The peer may have closed already: then there is nobody to tell.
+  (void)::shutdown(socket_.get(), SHUT_WR);
+}
+
+void Stream::close() {
+  tls_.reset();
+  socket_.reset();
+}
 
 void Stream::reset() {
   const linger now{.l_onoff = 1, .l_linger = 0};
   (void)::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
-  socket_.reset();
+  close();
 }
 
 SocketAddress Stream::local_address() const {

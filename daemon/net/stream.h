@@ -1,5 +1,5 @@
-// The one seam between a connection and its socket: whatever stands between the two later (TLS)
-// goes in here, and nowhere else.
+// The one seam between a connection and its socket: what stands between the two, as TLS does, goes
+// in here, and nowhere else.
 #pragma once
 
 #include <sys/types.h>
@@ -10,7 +10,9 @@
 #include <string_view>
 
 #include "daemon/base/unique_fd.h"
+#include "daemon/net/io_result.h"
 #include "daemon/net/socket_address.h"
+#include "daemon/net/tls.h"
 
 namespace netd {
 
@@ -18,26 +20,26 @@ namespace netd {
 /// shared_ptr because a cache and any number of transfers hold it, in no fixed order.
 using SharedFile = std::shared_ptr<const UniqueFd>;
 
-/// How an operation on a non-blocking socket went.
-struct IoResult {
-  enum class Outcome : std::uint8_t { done, would_block, ended, failed };
-  Outcome outcome = Outcome::done;
-  std::size_t count = 0;  ///< bytes moved, when done
-  int error = 0;          ///< errno, when failed
-};
-
 class Stream {
  public:
   explicit Stream(UniqueFd socket) : socket_(std::move(socket)) {}
 
-  /// ended: the peer has finished sending.
+  /// ended: the peer has finished sending. `into` has room for TlsChannel::kMaxRecord.
   [[nodiscard]] IoResult read(std::span<char> into);
   /// `more`: other bytes follow at once, so that the kernel may wait with a short segment.
   [[nodiscard]] IoResult write(std::string_view bytes, bool more);
-  /// Advances `offset`. ended: the file is shorter than `offset + length`.
+  /// Advances `offset`. ended: the file is shorter than `offset + length`. Fails with EOPNOTSUPP
+  /// under TLS, which has nothing to send from a file.
   [[nodiscard]] IoResult send_file(int file, std::uint64_t& offset, std::size_t length);
+  /// From here on all bytes pass through TLS; the handshake is part of the reads that follow. What
+  /// was written before must have left. False when there is no memory for it.
+  [[nodiscard]] bool start_tls(const TlsContext& context);
+  /// Null without TLS.
+  [[nodiscard]] const TlsChannel* tls() const { return tls_.get(); }
+  /// The last read() waits until the socket takes output.
+  [[nodiscard]] bool read_wants_write() const { return tls_ && tls_->read_wants_write(); }
   void shutdown_write();
-  void close() { socket_.reset(); }
+  void close();
   /// Closes with RST where the transport knows one.
   void reset();
   [[nodiscard]] SocketAddress local_address() const;
@@ -45,6 +47,7 @@ class Stream {
 
  private:
   UniqueFd socket_;
+  std::unique_ptr<TlsChannel> tls_;  // depends on: socket_
 };
 
 }  // namespace netd

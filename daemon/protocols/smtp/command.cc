@@ -29,7 +29,7 @@ constexpr std::array<VerbRow, 22> kVerbs = {{
     {"VRFY", Verb::vrfy},
     {"EXPN", Verb::expn},
     {"HELP", Verb::help},
-    {"STARTTLS", Verb::not_implemented},
+    {"STARTTLS", Verb::starttls},
     {"AUTH", Verb::not_implemented},
     {"ETRN", Verb::not_implemented},
     {"ATRN", Verb::not_implemented},

@@ -22,6 +22,7 @@ enum class Verb : std::uint8_t {
   vrfy,
   expn,
   help,
+  starttls,
   not_implemented,  ///< a command that SMTP has and this server has not
   unknown,
 };

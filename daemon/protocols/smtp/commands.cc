@@ -98,6 +98,8 @@ void SmtpSession::execute(std::string_view line) {
       return verify(command.argument);
     case Verb::help:
       return help();
+    case Verb::starttls:
+      return start_tls(command.argument);
     case Verb::expn:
     case Verb::not_implemented:
       return say(reply::kNotImplemented);
@@ -115,7 +117,7 @@ void SmtpSession::say_hello(const Command& command) {
   helo_ = command.argument;
   esmtp_ = command.verb == Verb::ehlo;
   if (esmtp_) {
-    connection().write(protocol_.extensions());
+    connection().write(protocol_.extensions(may_start_tls()));
   } else {
     say(Reply{250, "", ""}, protocol_.settings().hostname);
   }
@@ -268,12 +270,32 @@ void SmtpSession::verify(std::string_view argument) {
 }
 
 void SmtpSession::help() {
+  connection().write("214-2.0.0 Commands (RFC 5321):\r\n");
+  if (may_start_tls()) connection().write("214-2.0.0   STARTTLS\r\n");
   connection().write(
-      "214-2.0.0 Commands (RFC 5321):\r\n"
       "214-2.0.0   EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT\r\n"
       "214-2.0.0 A dialogue: EHLO me, MAIL FROM:<you@example.org>, RCPT TO:<me@example.org>,\r\n"
       "214-2.0.0   DATA, the message, a line with a dot alone, QUIT\r\n"
       "214 2.0.0 netd, see smtp in netd.conf(5)\r\n");
+}
+
+bool SmtpSession::may_start_tls() const {
+  return protocol_.service().tls() != nullptr && tls_ == Tls::none;
+}
+
+/// RFC 3207, section 4. Whatever was said until here, and whatever came behind the command in plain
+/// text, may be somebody else's words: all of it is forgotten.
+void SmtpSession::start_tls(std::string_view argument) {
+  if (protocol_.service().tls() == nullptr) return say(reply::kNotImplemented);
+  if (!argument.empty()) return say(reply::kNoArgument);
+  if (!may_start_tls()) return say(reply::kTlsActive);
+  reset();
+  helo_.clear();
+  esmtp_ = false;
+  say(reply::kStartTls);
+  tls_ = Tls::handshake;
+  connection().set_deadline(kHandshakeTime);
+  connection().start_tls(*protocol_.service().tls());
 }
 
 void SmtpSession::reset() {

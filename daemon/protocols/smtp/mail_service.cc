@@ -4,6 +4,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "daemon/protocols/smtp/settings.h"
+
 namespace netd::smtp {
 
 namespace {
@@ -90,7 +92,10 @@ Result<std::shared_ptr<SharedState>> make_mail_service(
       limits = std::make_shared<ClientLimits>(limit);
     }
   }
-  return std::make_shared<MailService>(std::move(*recipients), std::move(store), std::move(limits));
+  auto tls = load_tls(own);
+  if (!tls) return std::unexpected(tls.error().within("listener " + listener.name));
+  return std::make_shared<MailService>(std::move(*recipients), std::move(store), std::move(limits),
+                                       std::move(*tls));
 }
 
 }  // namespace netd::smtp

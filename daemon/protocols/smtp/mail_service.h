@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "daemon/net/tls.h"
 #include "daemon/protocols/protocol.h"
 #include "daemon/protocols/smtp/client_limits.h"
 #include "daemon/protocols/smtp/mail_store.h"
@@ -17,8 +18,11 @@ namespace netd::smtp {
 class MailService final : public SharedState {
  public:
   MailService(RecipientTable recipients, std::shared_ptr<MailStore> store,
-              std::shared_ptr<ClientLimits> limits)
-      : recipients_(std::move(recipients)), store_(std::move(store)), limits_(std::move(limits)) {}
+              std::shared_ptr<ClientLimits> limits, std::shared_ptr<const TlsContext> tls)
+      : recipients_(std::move(recipients)),
+        store_(std::move(store)),
+        limits_(std::move(limits)),
+        tls_(std::move(tls)) {}
 
   [[nodiscard]] std::string trouble() const override;
 
@@ -26,11 +30,14 @@ class MailService final : public SharedState {
   [[nodiscard]] const std::shared_ptr<MailStore>& store() const { return store_; }
   /// Null when nothing is limited.
   [[nodiscard]] const std::shared_ptr<ClientLimits>& limits() const { return limits_; }
+  /// Null when TLS is not offered. Read from its files anew by each reload.
+  [[nodiscard]] const TlsContext* tls() const { return tls_.get(); }
 
  private:
   const RecipientTable recipients_;
   const std::shared_ptr<MailStore> store_;      // shared with other generations of the listener
   const std::shared_ptr<ClientLimits> limits_;  // the same
+  const std::shared_ptr<const TlsContext> tls_;
 };
 
 [[nodiscard]] Result<std::shared_ptr<SharedState>> make_mail_service(

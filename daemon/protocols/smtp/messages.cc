@@ -21,14 +21,20 @@ void SmtpSession::open_message(Framing framing) {
   transaction.text_began = connection().dispatcher().now();
   const std::string sender = transaction.sender.text();
   const std::string address = client_literal();
-  std::string_view protocol = esmtp_ ? "ESMTP" : "SMTP";
-  if (transaction.smtputf8) protocol = "UTF8SMTP";
+  const std::string tls = connection().tls_description();
+  std::string_view protocol = "SMTP";
+  if (transaction.smtputf8) {
+    protocol = tls.empty() ? "UTF8SMTP" : "UTF8SMTPS";
+  } else if (esmtp_) {
+    protocol = tls.empty() ? "ESMTP" : "ESMTPS";
+  }
   append_trace({.sender = sender,
                 .recipient = transaction.only_recipient,
                 .helo = helo_,
                 .client = address,
                 .hostname = settings.hostname,
                 .protocol = protocol,
+                .tls = tls,
                 .id = transaction.id,
                 .time = connection().dispatcher().clock().wall()},
                transaction.message->front());
@@ -91,6 +97,8 @@ void SmtpSession::log_message(const Reply& verdict) {
       .bytes(transaction.message->size(), 0)
       .duration(taken)
       .field("NETD_MAIL_ID", transaction.id);
+  const std::string tls = connection().tls_description();
+  if (!tls.empty()) entry.field("NETD_TLS", tls);
   if (!transaction.envid.empty()) entry.field("NETD_MAIL_ENVID", transaction.envid);
   std::string text = verdict.is_error() ? "mail refused" : "mail delivered";
   text += ": from=<" + transaction.sender.text() + '>';

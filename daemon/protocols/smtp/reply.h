@@ -26,6 +26,7 @@ inline constexpr Reply kStartMail{354, "", "Start the message; end it with <CR><
 inline constexpr Reply kStartMailHint{354, "",
                                       "Start the message; end it with <CR><LF>.<CR><LF> (your "
                                       "lines end with <LF> alone: nc -C helps)"};
+inline constexpr Reply kStartTls{220, "2.0.0", "Ready to start TLS"};
 inline constexpr Reply kCannotVerify{252, "2.5.0", "Cannot verify; try RCPT"};
 
 inline constexpr Reply kUnknownCommand{500, "5.5.1", "Command unknown; try HELP"};
@@ -50,6 +51,7 @@ inline constexpr Reply kParameterNeedsEhlo{555, "5.5.4", "Parameters need EHLO"}
 inline constexpr Reply kNeedsSmtputf8{553, "5.6.7", "Address beyond ASCII needs SMTPUTF8"};
 
 inline constexpr Reply kNeedHelo{503, "5.5.1", "Send EHLO or HELO first"};
+inline constexpr Reply kTlsActive{503, "5.5.1", "TLS is already there"};
 inline constexpr Reply kNestedMail{503, "5.5.1", "Sender already given"};
 inline constexpr Reply kNeedMail{503, "5.5.1", "Send MAIL first"};
 inline constexpr Reply kNeedRcpt{503, "5.5.1", "Send RCPT first"};

@@ -33,8 +33,9 @@ SmtpProtocol::SmtpProtocol(IoContext& io, SmtpSettings settings,
                 "250-8BITMIME\r\n"
                 "250-SMTPUTF8\r\n"
                 "250-ENHANCEDSTATUSCODES\r\n"
-                "250-CHUNKING\r\n"
-                "250 HELP\r\n";
+                "250-CHUNKING\r\n";
+  extensions_with_starttls_ = extensions_ + "250-STARTTLS\r\n250 HELP\r\n";
+  extensions_ += "250 HELP\r\n";
 }
 
 SmtpProtocol::~SmtpProtocol() { courier_->close(); }
@@ -71,6 +72,10 @@ void SmtpSession::greet() {
 }
 
 std::size_t SmtpSession::on_data(std::string_view input) {
+  if (tls_ == Tls::handshake) {
+    tls_ = Tls::active;
+    connection().clear_deadline();
+  }
   std::size_t consumed = 0;
   while (consumed < input.size() && connection().is_open() && !connection().backlogged()) {
     if (held_up()) {
@@ -86,6 +91,7 @@ std::size_t SmtpSession::on_data(std::string_view input) {
         return input.size();
       case State::commands:
         taken = read_line(rest);
+        if (tls_ == Tls::handshake) return input.size();
         break;
       case State::text:
         taken = read_text(rest);
@@ -157,7 +163,8 @@ void SmtpSession::on_drained() { connection().process_again(); }
 
 void SmtpSession::on_timeout(Timeout which) {
   if (which == Timeout::idle && held_up()) return;  // it waits for us
-  say_bye(which == Timeout::idle ? reply::kIdle : reply::kMessageTooSlow);
+  const bool idle = which == Timeout::idle || tls_ == Tls::handshake;
+  say_bye(idle ? reply::kIdle : reply::kMessageTooSlow);
 }
 
 void SmtpSession::on_shutdown() {

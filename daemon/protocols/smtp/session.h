@@ -1,6 +1,7 @@
 // One SMTP client (RFC 5321): its commands, its transactions, its patience.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -35,7 +36,9 @@ class SmtpProtocol final : public StreamProtocol {
   [[nodiscard]] const std::shared_ptr<Courier>& courier() const { return courier_; }
   /// "220 ...", and what EHLO and HELP are answered; the same for everybody.
   [[nodiscard]] std::string_view greeting() const { return greeting_; }
-  [[nodiscard]] std::string_view extensions() const { return extensions_; }
+  [[nodiscard]] std::string_view extensions(bool starttls) const {
+    return starttls ? extensions_with_starttls_ : extensions_;
+  }
 
  private:
   const SmtpSettings settings_;
@@ -43,12 +46,16 @@ class SmtpProtocol final : public StreamProtocol {
   const std::shared_ptr<Courier> courier_;      // shared with the deliveries under way
   std::string greeting_;
   std::string extensions_;
+  std::string extensions_with_starttls_;
 };
 
 /// A line longer than this is no command, whatever its parameters are (RFC 5321, section 4.5.3.1.4,
 /// and what extensions add to MAIL and RCPT).
 inline constexpr std::size_t kMaxCommandLine = 512;
 inline constexpr std::size_t kMaxMailLine = 4096;
+
+/// From the answer to STARTTLS to the first octets under TLS.
+inline constexpr std::chrono::seconds kHandshakeTime{30};
 
 class SmtpSession final : public Session, private DeliveryClient {
  public:
@@ -71,6 +78,8 @@ class SmtpSession final : public Session, private DeliveryClient {
     chunk,    ///< of BDAT
     storing,  ///< a message is complete; its answer comes from the store
   };
+
+  enum class Tls : std::uint8_t { none, handshake, active };
 
   /// From MAIL to the answer to the message's end (RFC 5321, section 3.3).
   struct Transaction {
@@ -111,6 +120,8 @@ class SmtpSession final : public Session, private DeliveryClient {
   void skip_chunk(std::uint64_t size, const Reply& reason);
   void verify(std::string_view argument);
   void help();
+  void start_tls(std::string_view argument);
+  [[nodiscard]] bool may_start_tls() const;
   void reset();
   void quit();
   [[nodiscard]] const Reply* mail_refusal(const MailParameters& parameters,
@@ -135,6 +146,7 @@ class SmtpSession final : public Session, private DeliveryClient {
   Reply chunk_refusal_;  // of a chunk outside of any message; code 0: none
   unsigned errors_ = 0;
   State state_ = State::silent;
+  Tls tls_ = Tls::none;
   bool esmtp_ = false;
   bool chunking_ = false;  // the transaction's text comes by BDAT
   bool last_chunk_ = false;

@@ -73,6 +73,12 @@ constexpr std::array kRows = {
                .default_value = "always",
                .help = "always: 250 means on disk; off: for test rigs",
                .choices = kSyncChoices},
+    SettingRow{.key = "tls_certificate",
+               .kind = ValueKind::path,
+               .help = "PEM file with the certificate and its chain; given, STARTTLS is offered"},
+    SettingRow{.key = "tls_key",
+               .kind = ValueKind::path,
+               .help = "PEM file with the certificate's key; not given: tls_certificate has it"},
     SettingRow{.key = "bare_newline",
                .kind = ValueKind::choice,
                .default_value = "refuse",
@@ -153,6 +159,19 @@ Result<void> check_usable(std::string path) {
   return {};
 }
 
+void check_tls(const config::Section& section, std::vector<config::Mistake>& mistakes) {
+  const std::string& certificate = section.text("tls_certificate");
+  const std::string& key = section.text("tls_key");
+  if (certificate.empty()) {
+    if (!key.empty()) mistakes.push_back(section.refusal("tls_key", "tls_certificate with it"));
+    return;
+  }
+  if (auto loaded = load_tls(section); !loaded) {
+    mistakes.push_back(
+        section.refusal("tls_certificate", "a certificate and its key: " + loaded.error().what()));
+  }
+}
+
 }  // namespace
 
 std::span<const config::SettingRow> smtp_rows() { return kRows; }
@@ -167,6 +186,14 @@ void check_smtp(const config::Section& section, std::vector<config::Mistake>& mi
     mistakes.push_back(
         section.refusal("aliases", "a file to read: " + system_error(aliases, errno).what()));
   }
+  check_tls(section, mistakes);
+}
+
+Result<std::shared_ptr<const TlsContext>> load_tls(const config::Section& section) {
+  const std::string& certificate = section.text("tls_certificate");
+  if (certificate.empty()) return std::shared_ptr<const TlsContext>();
+  const std::string& key = section.text("tls_key");
+  return TlsContext::load(certificate, key.empty() ? certificate : key);
 }
 
 SmtpSettings SmtpSettings::from(const config::Settings& settings,

@@ -4,11 +4,14 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "daemon/base/error.h"
 #include "daemon/config/settings.h"
+#include "daemon/net/tls.h"
 
 namespace netd::smtp {
 
@@ -34,5 +37,8 @@ inline constexpr unsigned kTarpitAfter = 5;
 /// The rows of a [listener] with protocol = smtp, and the check over all of them.
 [[nodiscard]] std::span<const config::SettingRow> smtp_rows();
 void check_smtp(const config::Section& section, std::vector<config::Mistake>& mistakes);
+
+/// What tls_certificate and tls_key name; null when no certificate is given.
+[[nodiscard]] Result<std::shared_ptr<const TlsContext>> load_tls(const config::Section& section);
 
 }  // namespace netd::smtp

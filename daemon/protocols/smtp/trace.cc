@@ -34,6 +34,11 @@ void append_trace(const Trace& trace, std::string& out) {
     out += trace.client;
     out += "])";
   }
+  if (!trace.tls.empty()) {
+    out += "\r\n\t(";
+    out += trace.tls;
+    out += ')';
+  }
   out += "\r\n\tby ";
   out += trace.hostname;
   out += " (netd) with ";

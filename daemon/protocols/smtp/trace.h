@@ -14,7 +14,8 @@ struct Trace {
   std::string_view helo;       ///< what the client called itself
   std::string_view client;     ///< "192.0.2.1", "IPv6:2001:db8::1"; empty: no address
   std::string_view hostname;
-  std::string_view protocol;  ///< "SMTP", "ESMTP", "UTF8SMTP" (RFC 3848, RFC 6531)
+  std::string_view protocol;  ///< "SMTP", "ESMTPS", "UTF8SMTP" (RFC 3848, RFC 6531)
+  std::string_view tls;       ///< version and cipher; empty: none
   std::string_view id;
   WallTime time;
 };

@@ -12,7 +12,7 @@ TEST(Command, IsReadInAnyCase) {
   EXPECT_EQ(parse_command("mAiL FROM:<>").verb, Verb::mail);
   EXPECT_EQ(parse_command("ehlo x").verb, Verb::ehlo);
   EXPECT_EQ(parse_command("Quit").verb, Verb::quit);
-  EXPECT_EQ(parse_command("starttls").verb, Verb::not_implemented);
+  EXPECT_EQ(parse_command("starttls").verb, Verb::starttls);
 }
 
 TEST(Command, LosesTheSpacesAroundItsArgument) {

@@ -58,7 +58,7 @@ class SessionTest : public testing::Test, public ConnectionOwner {
     ASSERT_TRUE(table);
     auto service = std::make_shared<MailService>(
         std::move(*table), std::move(*store),
-        limits == nullptr ? nullptr : std::make_shared<ClientLimits>(*limits));
+        limits == nullptr ? nullptr : std::make_shared<ClientLimits>(*limits), nullptr);
     protocol_ = std::make_unique<SmtpProtocol>(io_, settings_, std::move(service));
     connect();
   }

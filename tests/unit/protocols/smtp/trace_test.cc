@@ -17,7 +17,8 @@ TEST(Trace, NamesTheOneRecipient) {
                 .helo = "client.example",
                 .client = "192.0.2.1",
                 .hostname = "mx.example.org",
-                .protocol = "ESMTP",
+                .protocol = "ESMTPS",
+                .tls = "TLSv1.3 TLS_AES_256_GCM_SHA384",
                 .id = "M0P1Q1",
                 .time = kTime},
                out);
@@ -25,7 +26,8 @@ TEST(Trace, NamesTheOneRecipient) {
             "Return-Path: <a@x>\r\n"
             "Delivered-To: b@example.org\r\n"
             "Received: from client.example ([192.0.2.1])\r\n"
-            "\tby mx.example.org (netd) with ESMTP id M0P1Q1\r\n"
+            "\t(TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n"
+            "\tby mx.example.org (netd) with ESMTPS id M0P1Q1\r\n"
             "\tfor <b@example.org>;\r\n"
             "\tFri, 02 Jan 2026 03:04:05 +0000\r\n");
 }
@@ -38,6 +40,7 @@ TEST(Trace, NamesNobodyWhenThereAreSeveral) {
                 .client = "",
                 .hostname = "mx",
                 .protocol = "SMTP",
+                .tls = "",
                 .id = "I",
                 .time = kTime},
                out);
