@@ -38,19 +38,37 @@ bool is_hop_by_hop(std::string_view name, bool trailers) {
   }
 }
 
+/// Whether programs that get fields as variables, as CGI does, take `name` for `known`.
+bool is_same_variable(std::string_view name, std::string_view known) {
+  return std::equal(name.begin(), name.end(), known.begin(), known.end(),
+                    [](char a, char b) { return ascii_lower(a) == b || (a == '_' && b == '-'); });
+}
+
 // What only we may say about the client, and what programs behind a CGI would take for the setting
 // of a proxy (CVE-2016-5385).
 bool is_forged(std::string_view name) {
   switch (name.size()) {
     case 5:
       return iequals(name, "proxy");
+    case 15:
+      return is_same_variable(name, "x-forwarded-for");
     case 16:
-      return iequals(name, "x-forwarded-host");
+      return is_same_variable(name, "x-forwarded-host");
     case 17:
-      return iequals(name, "x-forwarded-proto");
+      return is_same_variable(name, "x-forwarded-proto");
     default:
       return false;
   }
+}
+
+/// Whether a quoted string in `value` has no end, which would swallow what is added to it.
+bool ends_in_quotes(std::string_view value) {
+  bool quoted = false;
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    if (value[i] == '"') quoted = !quoted;
+    if (value[i] == '\\' && quoted) ++i;
+  }
+  return quoted;
 }
 
 /// Whether the proxy writes this field itself, in both directions.
@@ -64,7 +82,7 @@ void append_list(std::string& out, std::string_view title, const Request& reques
                  std::string_view last) {
   out.append(title).append(": ");
   request.each(name, [&](std::string_view value) {
-    if (!value.empty()) out.append(value).append(", ");
+    if (!value.empty() && !ends_in_quotes(value)) out.append(value).append(", ");
     return true;
   });
   out.append(last).append("\r\n");

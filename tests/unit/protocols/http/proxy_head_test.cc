@@ -47,6 +47,17 @@ TEST(ForwardedRequest, IsWrittenAnew) {
             "Content-Length: 7\r\n\r\n");
 }
 
+TEST(ForwardedRequest, TakesNoTrickForWhoTheClientIs) {
+  const std::string out = forward(
+      "GET / HTTP/1.1\nHost: a\nX_Forwarded-For: 6\nx-forwarded_proto: https\n"
+      "X_FORWARDED_HOST: b\nProxy: c\nX-Forwarded-Port: 1\n"
+      "Forwarded: for=7\nForwarded: for=\"8\\\"\nForwarded: for=\"9\n\n");
+  EXPECT_EQ(out,
+            "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Port: 1\r\n"
+            "Forwarded: for=7, for=\"[::1]\";host=\"a\";proto=http\r\nX-Forwarded-For: ::1\r\n"
+            "X-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\nVia: 1.1 netd\r\n\r\n");
+}
+
 TEST(ForwardedRequest, NamesAClientWithoutAnAddressUnknown) {
   const std::string out = forward("GET / HTTP/1.0\r\n\r\n", SocketAddress::unix_peer(1, 2));
   EXPECT_EQ(out,
