@@ -18,13 +18,14 @@ bool matches_any(const Request& request, Name name, const Validators& validators
       matches = validators.exists;
       return !matches;
     }
-    for_each_element(list, [&](std::string_view element) {
+    const auto visit = [&](std::string_view element) {
       const std::optional<EntityTag> tag = parse_entity_tag(element);
       matches =
           tag && own &&
           (comparison == Comparison::strong ? strong_equal(*tag, *own) : weak_equal(*tag, *own));
       return !matches;
-    });
+    };
+    for_each_element(list, visit, false);
     return !matches;
   });
   return matches;
@@ -68,10 +69,10 @@ bool if_range_holds(const Request& request, const Validators& validators, std::i
     const auto own = parse_entity_tag(validators.entity_tag);
     return own && strong_equal(*tag, *own);
   }
-  // A date is a strong validator only when the file was not changed in that very second a moment
-  // ago (RFC 9110, section 8.8.2.2).
+  // A date is a strong validator only once the second is over in which the file was changed
+  // (RFC 9110, section 8.8.2.2).
   const auto date = parse_date(value, now);
-  return date && *date == validators.last_modified && validators.last_modified + 1 < now;
+  return date && *date == validators.last_modified && validators.last_modified < now;
 }
 
 }  // namespace netd::http

@@ -8,10 +8,12 @@
 
 namespace netd::http {
 
-void ErrorPages::fill(std::string_view accept, std::string_view reason, Response& response) const {
+void ErrorPages::fill(const Request& request, std::string_view reason, Response& response) const {
   const std::string number = std::to_string(response.status);
   const std::string_view phrase = reason_phrase(response.status);
-  if (prefers_json(accept)) {
+  // Some of these answers may be kept by caches without being told so (RFC 9110, section 15.1).
+  response.field("Vary", "Accept");
+  if (prefers_json(request)) {
     std::string json = "{\"status\":" + number + ",\"error\":" + json_quote(phrase);
     if (!reason.empty()) json += ",\"reason\":" + json_quote(reason);
     response.set_text("application/json", json + "}\n");

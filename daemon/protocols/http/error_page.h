@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "daemon/protocols/http/request.h"
 #include "daemon/protocols/http/response.h"
 
 namespace netd::http {
@@ -15,9 +16,9 @@ class ErrorPages {
   /// `custom`: HTML to send instead of netd's own page, by status.
   explicit ErrorPages(std::map<int, std::string> custom) : custom_(std::move(custom)) {}
 
-  /// Fills the body for response.status: JSON where `accept` prefers it, else HTML. `reason` says
+  /// Fills the body for response.status: JSON where `request` prefers it, else HTML. `reason` says
   /// more, for people; may be empty.
-  void fill(std::string_view accept, std::string_view reason, Response& response) const;
+  void fill(const Request& request, std::string_view reason, Response& response) const;
 
  private:
   std::map<int, std::string> custom_;

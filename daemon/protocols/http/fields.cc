@@ -1,6 +1,7 @@
 #include "daemon/protocols/http/fields.h"
 
 #include <algorithm>
+#include <string>
 
 #include "daemon/base/text.h"
 
@@ -82,6 +83,16 @@ bool prefers_json(std::string_view accept) {
   });
   if (json.quality != html.quality) return json.quality > html.quality;
   return json.specific > html.specific && json.quality > 0;
+}
+
+bool prefers_json(const FieldTable& fields) {
+  if (fields.count(Name::accept) < 2) return prefers_json(fields.value(Name::accept));
+  std::string joined;
+  fields.each(Name::accept, [&joined](std::string_view value) {
+    joined.append(value).append(",");
+    return true;
+  });
+  return prefers_json(joined);
 }
 
 std::optional<EntityTag> parse_entity_tag(std::string_view text) {

@@ -5,20 +5,22 @@
 #include <optional>
 #include <string_view>
 
+#include "daemon/protocols/http/field_table.h"
 #include "daemon/protocols/http/grammar.h"
 
 namespace netd::http {
 
 /// Calls visit(element) for each non-empty element of a comma-separated list, trimmed, until it
-/// returns false. Commas inside quoted strings do not separate.
+/// returns false. Commas inside quoted strings do not separate. `escapes`: whether a backslash
+/// inside of them takes the next character's meaning away; in entity tags it does not.
 template <class Visit>
-void for_each_element(std::string_view list, Visit visit) {
+void for_each_element(std::string_view list, Visit visit, bool escapes = true) {
   std::size_t begin = 0;
   bool quoted = false;
   for (std::size_t i = 0; i <= list.size(); ++i) {
     if (i < list.size()) {
       if (list[i] == '"') quoted = !quoted;
-      if (quoted && list[i] == '\\' && i + 1 < list.size()) ++i;
+      if (quoted && escapes && list[i] == '\\' && i + 1 < list.size()) ++i;
       if (quoted || list[i] != ',') continue;
     }
     const std::string_view element = trim_ows(list.substr(begin, i - begin));
@@ -44,6 +46,9 @@ struct Preference {
 /// Whether `accept` prefers `application/json` to `text/html` (RFC 9110, section 12.5.1). With no
 /// preference it is HTML.
 [[nodiscard]] bool prefers_json(std::string_view accept);
+
+/// The same for all Accept fields of a message together.
+[[nodiscard]] bool prefers_json(const FieldTable& fields);
 
 struct EntityTag {
   std::string_view opaque = {};  ///< with its quotes

@@ -77,6 +77,15 @@ HeadParser::State HeadParser::run(std::string_view input, const HeadLimits& limi
   }
 }
 
+void HeadParser::describe(std::string_view input, const HeadLimits& limits,
+                          Request& request) const {
+  request.clear();
+  const std::string_view line = input.substr(begin_, limits.max_line);
+  request.line = line.substr(0, line.find_first_of("\r\n"));
+  request.method_text = request.line.substr(0, request.line.find(' '));
+  request.method = method_of(request.method_text);
+}
+
 // method SP request-target SP HTTP-version, with exactly these two spaces (RFC 9112, section 3).
 HeadParser::State HeadParser::take_request_line(std::string_view line, Request& request) {
   const std::size_t first = line.find(' ');

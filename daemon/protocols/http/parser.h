@@ -34,6 +34,9 @@ class HeadParser {
   [[nodiscard]] int status() const { return status_; }
   /// After refused: why, for people.
   [[nodiscard]] std::string_view reason() const { return reason_; }
+  /// After refused, with the same input: puts into `request` what is known of its first line, so
+  /// that the refusal can be logged and, to HEAD, has no content. The line need not be valid.
+  void describe(std::string_view input, const HeadLimits& limits, Request& request) const;
   /// After incomplete: whether anything but empty lines was seen.
   [[nodiscard]] bool started() const { return line_ > begin_ || scanned_ > line_; }
 

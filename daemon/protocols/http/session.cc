@@ -71,7 +71,8 @@ std::size_t HttpSession::take_head(std::string_view input) {
       if (parser_.started() && timing_ != Timing::head) watch(Timing::head);
       return 0;
     case HeadParser::State::refused:
-      refuse(parser_.status(), parser_.reason(), false);
+      parser_.describe(input, site_.limits().head, site_.request);
+      refuse(parser_.status(), parser_.reason(), true);
       return input.size();
     case HeadParser::State::complete:
       break;
@@ -122,7 +123,7 @@ void HttpSession::await_body(const Framing& framing, const BodyDecoder& decoder,
     std::string_view path;
     site_.response.clear();
     if (find_handler(site_.response, path) == nullptr) {
-      site_.pages().fill(site_.request.value(Name::accept), {}, site_.response);
+      site_.pages().fill(site_.request, {}, site_.response);
       send(false);
       return;
     }
@@ -143,7 +144,6 @@ std::size_t HttpSession::take_body(std::string_view input) {
     case BodyDecoder::State::incomplete:
       return progress.consumed;
     case BodyDecoder::State::refused:
-      restore_request();
       refuse(decoder.status(), decoder.reason(), true);
       return input.size();
     case BodyDecoder::State::complete:
@@ -235,7 +235,7 @@ void HttpSession::respond(const Framing& framing, std::string_view head) {
 void HttpSession::finish(const Framing& framing, Handler::Outcome outcome,
                          std::string_view reason) {
   if (outcome == Handler::Outcome::failed) {
-    site_.pages().fill(site_.request.value(Name::accept), reason, site_.response);
+    site_.pages().fill(site_.request, reason, site_.response);
   }
   const std::uint64_t max_requests = site_.limits().max_requests;
   send(framing.keep_alive && !shutting_down_ && !site_.response.close &&
@@ -266,12 +266,17 @@ void HttpSession::send(bool keep_alive) {
 }
 
 void HttpSession::refuse(int status, std::string_view reason, bool has_request) {
-  if (!has_request) site_.request.clear();
+  if (unfinished_) {
+    restore_request();
+  } else if (!has_request) {
+    site_.request.clear();
+  }
   site_.now = unix_seconds(connection().dispatcher().clock());
   site_.response.clear();
   site_.response.status = status;
-  site_.pages().fill(site_.request.value(Name::accept), reason, site_.response);
-  unfinished_.reset();
+  site_.pages().fill(site_.request, reason, site_.response);
+  // The request is read out of it until the answer has been logged.
+  const std::unique_ptr<Unfinished> refused = std::exchange(unfinished_, nullptr);
   send(false);
 }
 

@@ -48,8 +48,13 @@ def test_error_pages_as_json(web):
     answer = get(web, "/none", ["Accept: application/json"])
     assert answer.get("content-type") == "application/json"
     assert json.loads(answer.body) == {"status": 404, "error": "Not Found"}
+    assert answer.list("vary") == ["Accept"]
     answer = get(web, "/none", ["Accept: text/html,application/xml;q=0.9,*/*;q=0.8"])
     assert answer.get("content-type") == "text/html; charset=utf-8"
+    assert answer.list("vary") == ["Accept"]
+    # One list in two fields (RFC 9110, section 5.3).
+    answer = get(web, "/none", ["Accept: text/html;q=0.5", "Accept: application/json"])
+    assert answer.get("content-type") == "application/json"
 
 
 def test_info(web):
@@ -160,11 +165,18 @@ def test_the_access_log(netd, tmp_path):
     one = netd(SLOW + f"access_log = {log}\n")
     get(one.port("web"), "/a?b", ["User-Agent: \"me\"", "Referer: http://x/"])
     ask(one.port("web"), b"GET / HTTP/1.1\r\nbad\r\n\r\n")
+    ask(one.port("web"), b"\x16\x03\"\xff\r\n")
+    with RawConnection(one.port("web")) as connection:
+        connection.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        connection.finish_sending()
+        assert connection.receive().status == 400
     one.stop()
-    first, second = log.read_text().splitlines()
+    first, *refused = log.read_text().splitlines()
     assert re.fullmatch(r'127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000\] '
                         r'"GET /a\?b HTTP/1\.1" 200 \d+ "http://x/" "\\x22me\\x22"', first)
-    assert re.search(r'"-" 400 \d+ "-" "-"', second)
+    said = [line.split("] ", 1)[1].replace(" - ", " ") for line in refused]
+    assert [re.sub(r" \d+ \"-\" \"-\"", "", line) for line in said] == [
+        '"GET / HTTP/1.1" 400', r'"\x16\x03\x22\xFF" 400', '"POST / HTTP/1.1" 400']
 
 
 def test_the_access_log_as_json(netd, tmp_path):

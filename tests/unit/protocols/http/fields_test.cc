@@ -25,6 +25,15 @@ TEST(Fields, SplitsLists) {
   EXPECT_EQ(elements(""), Strings{});
   EXPECT_EQ(elements("\"a,b\", W/\"c\\\",d\", e"), (Strings{"\"a,b\"", "W/\"c\\\",d\"", "e"}));
   EXPECT_EQ(elements("\"open, a"), Strings{"\"open, a"});
+  Strings tags;
+  for_each_element(
+      R"("a\", W/"b,\", "c")",
+      [&](std::string_view element) {
+        tags.emplace_back(element);
+        return true;
+      },
+      false);
+  EXPECT_EQ(tags, (Strings{R"("a\")", R"(W/"b,\")", R"("c")"}));
 }
 
 TEST(Fields, ReadsQualities) {
