@@ -108,8 +108,10 @@ std::string listing_html(const FolderListing& listing, std::string_view path) {
   if (path != "/") page += "<tr><td><a href=\"../\">../</a></td><td></td><td></td></tr>\n";
   for (const FolderEntry& entry : listing.entries) {
     const std::string_view slash = entry.is_folder ? "/" : "";
+    std::string reference;
+    append_url_path(reference, entry.name);
     page += "<tr><td><a href=\"";
-    append_url_path(page, entry.name);
+    append_html(page, reference);
     page.append(slash).append("\">");
     append_html(page, entry.name);
     page.append(slash).append("</a></td><td class=\"n\">");

@@ -237,13 +237,12 @@ std::unique_ptr<StoredFile> FileCache::make_file(const SiteRoot& root, const Ope
                                   [](const Identity& other) { return other.inode != 0; });
   std::string& fields = file->fields;
   // The type is the original's, whatever coding it comes in.
-  file->content_type = types_.type_of(opened.name);
-  fields.append("Content-Type: ").append(file->content_type).append("\r\n");
+  fields.append("Content-Type: ").append(types_.type_of(opened.name)).append("\r\n");
   if (coding != Coding::identity) {
     fields.append("Content-Encoding: ").append(coding_name(coding)).append("\r\n");
   }
-  fields.append("Accept-Ranges: bytes\r\n");
   file->type_size = fields.size();
+  fields.append("Accept-Ranges: bytes\r\n");
   fields.append("Last-Modified: ").append(date.data(), date.size()).append("\r\n");
   fields.append("ETag: ").append(file->entity_tag).append("\r\n");
   if (varies) fields.append("Vary: Accept-Encoding\r\n");

@@ -28,7 +28,6 @@ struct StoredFile {
   std::uint64_t size = 0;
   std::int64_t last_modified = 0;  ///< seconds since 1970, never in the future
   std::string entity_tag;
-  std::string_view content_type;
   /// Header fields, each with its CRLF: first those that describe the content (type_size bytes),
   /// then those that a 304 has, too.
   std::string fields;

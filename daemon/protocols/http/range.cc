@@ -34,6 +34,8 @@ Spec parse_spec(std::string_view text, std::uint64_t size) {
   if (before.empty()) {
     if (!is_number(after)) return {};
     const std::uint64_t length = std::min(position(after), size);
+    // The last bytes of nothing are all there is, which no Content-Range can say.
+    if (size == 0 && position(after) > 0) return {};
     if (length == 0) return {.valid = true, .range = {}};
     return {.valid = true, .range = ByteRange{size - length, size - 1}};
   }

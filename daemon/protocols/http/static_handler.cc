@@ -87,7 +87,10 @@ Handler::Outcome StaticHandler::redirect(const Exchange& exchange, Response& res
   std::string location;
   append_url_path(location, path);
   location += '/';
-  if (exchange.target.has_query) location.append("?").append(exchange.target.query);
+  if (exchange.target.has_query) {
+    location += '?';
+    append_url_query(location, exchange.target.query);
+  }
   response.status = 301;
   response.field("Location", location);
   return Outcome::failed;
@@ -98,7 +101,7 @@ Handler::Outcome StaticHandler::list(const Exchange& exchange, int folder,
   const FolderListing listing = list_folder(folder, dot_files_);
   response.field("Vary", "Accept");
   response.fields += root_.fields;
-  if (prefers_json(exchange.request.value(Name::accept))) {
+  if (prefers_json(exchange.request)) {
     response.set_text("application/json", listing_json(listing));
   } else {
     response.set_text("text/html; charset=utf-8", listing_html(listing, exchange.target.path));
@@ -185,8 +188,9 @@ void StaticHandler::send_multipart(const StoredFile& file, Response& response) {
   std::vector<std::size_t> ends;
   for (const ByteRange& range : ranges_) {
     response.text.append(ends.empty() ? "--" : "\r\n--").append(boundary);
-    response.text.append("\r\nContent-Type: ").append(file.content_type);
-    response.text.append("\r\nContent-Range: ").append(content_range(range, file.size));
+    // A part is of the file as it is stored, coded or not; the answer as a whole is not coded.
+    response.text.append("\r\n").append(file.fields, 0, file.type_size);
+    response.text.append("Content-Range: ").append(content_range(range, file.size));
     response.text.append("\r\n\r\n");
     ends.push_back(response.text.size());
   }

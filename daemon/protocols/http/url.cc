@@ -11,6 +11,10 @@ bool is_plain_in_path(char c) {
          std::string_view("-._~!$&'()*+,;=@/").find(c) != std::string_view::npos;
 }
 
+bool is_plain_in_query(char c) {
+  return is_plain_in_path(c) || std::string_view(":?%").find(c) != std::string_view::npos;
+}
+
 /// The length of the well-formed UTF-8 character at the front of `text`; 0 when there is none.
 std::size_t utf8_length(std::string_view text) {
   for (std::size_t length = 1; length <= 4 && length <= text.size(); ++length) {
@@ -19,17 +23,25 @@ std::size_t utf8_length(std::string_view text) {
   return 0;
 }
 
-}  // namespace
-
-void append_url_path(std::string& out, std::string_view path) {
-  for (const char c : path) {
-    if (is_plain_in_path(c)) {
+void append_encoded(std::string& out, std::string_view text, bool (*is_plain)(char)) {
+  for (const char c : text) {
+    if (is_plain(c)) {
       out += c;
       continue;
     }
     out += '%';
     append_hex(out, c);
   }
+}
+
+}  // namespace
+
+void append_url_path(std::string& out, std::string_view path) {
+  append_encoded(out, path, is_plain_in_path);
+}
+
+void append_url_query(std::string& out, std::string_view query) {
+  append_encoded(out, query, is_plain_in_query);
 }
 
 void append_html(std::string& out, std::string_view text) {

@@ -47,8 +47,9 @@ def test_paths(web, target, status, body):
 
 
 @pytest.mark.parametrize("target, location", [
-    ("/folder", "/folder/"), ("/folder?a=b&c", "/folder/?a=b&c"), ("//folder", "/folder/"),
-    ("///folder", "/folder/"), ("/bare/../folder", "/folder/")])
+    ("/folder", "/folder/"), ("/folder?a=b&c", "/folder/?a=b&c"), ("/folder?", "/folder/?"),
+    ("/folder?a=%C3%BC\xc3\xbc<\">/?:@", "/folder/?a=%C3%BC%C3%BC%3C%22%3E/?:@"),
+    ("//folder", "/folder/"), ("///folder", "/folder/"), ("/bare/../folder", "/folder/")])
 def test_redirects_stay_here(web, target, location):
     answer = get(web, target)
     assert answer.status == 301 and answer.get("location") == location
@@ -98,6 +99,11 @@ CONDITIONS = [
     ("13.1.2", ["If-None-Match: *"], 304),
     ("13.1.2", ["If-None-Match: \"x\""], 200),
     ("13.1.2", ["If-None-Match: x"], 200),
+    # A backslash is a character like others here (section 8.8.3).
+    ("13.1.2", ["If-None-Match: \"x\\\", {tag}"], 304),
+    ("13.1.2", ["If-None-Match: \"x\", , {tag},"], 304),
+    ("13.1.2", ["If-None-Match: w/{tag}"], 200),
+    ("13.1.1", ["If-Match: \"x\\\", {tag}"], 200),
     ("13.1.2", ["If-None-Match:"], 200),
     ("13.1.1", ["If-Match: {tag}"], 200),
     ("13.1.1", ["If-Match: *"], 200),
@@ -173,6 +179,14 @@ def test_ranges(web, value, ranges):
     assert all(part["Content-Type"] == "text/plain; charset=utf-8" for part in parts)
 
 
+@pytest.mark.parametrize("value, status", [("bytes=-5", 200), ("bytes=0-", 416), ("bytes=-0", 416)])
+def test_ranges_of_nothing(web, value, status):
+    """RFC 9110, section 14.1.2: the last bytes can be had of any file."""
+    answer = get(web, "/empty", [f"Range: {value}"])
+    assert answer.status == status
+    assert status == 200 or answer.get("content-range") == "bytes */0"
+
+
 def test_ranges_of_a_large_file(web):
     answer = get(web, "/large.bin", ["Range: bytes=100000-100009,-3"])
     assert answer.status == 206
@@ -226,6 +240,10 @@ def test_codings_are_told_apart(web):
     assert get(web, "/z.js", [fields[1]]).status == 200
     answer = get(web, "/z.js", ["Accept-Encoding: gzip", "Range: bytes=0-3"])
     assert answer.status == 206 and answer.body == b"gzip"
+    # Several parts: they are coded, the message that holds them is not.
+    answer = get(web, "/z.js", ["Accept-Encoding: gzip", "Range: bytes=0-0,2-2"])
+    assert answer.status == 206 and answer.get("content-encoding") is None
+    assert answer.body.count(b"\r\nContent-Encoding: gzip\r\n") == 2
 
 
 SITE = """
@@ -246,7 +264,7 @@ def site(netd, tmp_path):
     (folder / "www").mkdir(parents=True)
     (folder / "missing.html").write_text("<h1>nowhere</h1>")
     (folder / "www/a.txt").write_text("one")
-    (folder / "www/<b>&.txt").write_text("two")
+    (folder / "www/<b>&lt;.txt").write_text("two")
     (folder / "www/sub").mkdir()
     return netd(SITE, folder=folder)
 
@@ -262,10 +280,10 @@ def test_settings_show_in_answers(site):
 def test_a_listing(site):
     port = site.port("web")
     page = get(port, "/").body.decode()
-    assert '<a href="%3Cb%3E&.txt">' in page and '<a href="sub/">' in page
-    assert "&lt;b&gt;&amp;.txt" in page and "<b>&.txt" not in page
+    assert '<a href="%3Cb%3E&amp;lt;.txt">' in page and '<a href="sub/">' in page
+    assert "&lt;b&gt;&amp;lt;.txt" in page and "<b>" not in page
     listed = json.loads(get(port, "/", ["Accept: application/json"]).body)
-    assert [entry["name"] for entry in listed] == ["sub", "<b>&.txt", "a.txt"]
+    assert [entry["name"] for entry in listed] == ["sub", "<b>&lt;.txt", "a.txt"]
     assert listed[2]["size"] == 3 and listed[0]["type"] == "directory"
 
 

@@ -48,6 +48,8 @@ TEST(Range, Unsatisfiable) {
   EXPECT_EQ(outcome_of("bytes=100-"), RangeOutcome::unsatisfiable);
   EXPECT_EQ(outcome_of("bytes=-0"), RangeOutcome::unsatisfiable);
   EXPECT_EQ(outcome_of("bytes=0-", 0), RangeOutcome::unsatisfiable);
+  EXPECT_EQ(outcome_of("bytes=-0", 0), RangeOutcome::unsatisfiable);
+  EXPECT_EQ(outcome_of("bytes=-1", 0), RangeOutcome::ignored);
   EXPECT_EQ(outcome_of("bytes=99999999999999999999999-"), RangeOutcome::unsatisfiable);
 }
 
