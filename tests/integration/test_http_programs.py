@@ -22,6 +22,7 @@ protocol = http
 listen = tcp:127.0.0.1:0
 access_log = off
 autoindex = yes
+max_connections = 5000
 max_connections_per_client = 5000
 route = / static {dir}/www
 route = /info info
