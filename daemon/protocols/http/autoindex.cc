@@ -2,9 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +12,7 @@
 
 #include "daemon/base/text.h"
 #include "daemon/base/unique_fd.h"
+#include "daemon/protocols/http/beneath.h"
 #include "daemon/protocols/http/url.h"
 
 namespace netd::http {
@@ -28,10 +27,7 @@ struct CloseFolder {
 bool inspect(int folder, const char* name, struct stat& status) {
   if (::fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0) return false;
   if (!S_ISLNK(status.st_mode)) return true;
-  open_how how{};
-  how.flags = O_PATH | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-  const UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, folder, name, &how, sizeof how)));
+  const UniqueFd fd(open_beneath(folder, name, O_PATH));
   return fd && ::fstat(fd.get(), &status) == 0;
 }
 

@@ -1,35 +1,23 @@
 #include "daemon/protocols/http/file_cache.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <utility>
 
+#include "daemon/protocols/http/beneath.h"
 #include "daemon/protocols/http/date.h"
 
 namespace netd::http {
 
 namespace {
 
-/// Opens `path` beneath `root`, wherever symbolic links in it point. -1 with errno on failure.
-int open_beneath(int root, const std::string& path) {
-  open_how how{};
+UniqueFd open_file(int root, const std::string& path) {
   // Not blocking: the path may turn out to be a FIFO that nobody writes.
-  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-  constexpr int kAttempts = 8;
-  for (int attempt = 1;; ++attempt) {
-    const long fd = ::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how);
-    // EAGAIN: something was renamed while the kernel looked, so it could not be sure.
-    if (fd >= 0 || (errno != EAGAIN && errno != EINTR) || attempt == kAttempts) {
-      return static_cast<int>(fd);
-    }
-  }
+  return UniqueFd(open_beneath(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
 }
 
 Found::Kind kind_of_error(int error) {
@@ -133,7 +121,7 @@ FileCache::Identity FileCache::identify(int fd, bool& is_regular, bool& is_folde
 FileCache::Opened FileCache::open_path(const SiteRoot& root, std::string_view path) {
   Opened opened;
   opened.name = path.empty() ? "." : path;
-  UniqueFd fd(open_beneath(root.fd.get(), opened.name));
+  UniqueFd fd = open_file(root.fd.get(), opened.name);
   if (!fd) {
     opened.kind = kind_of_error(errno);
     return opened;
@@ -163,7 +151,7 @@ FileCache::Opened FileCache::open_path(const SiteRoot& root, std::string_view pa
 void FileCache::open_index(const SiteRoot& root, std::string_view path, Opened& opened) {
   for (const std::string& index : root.index_names) {
     std::string name = std::string(path) + index;
-    UniqueFd fd(open_beneath(root.fd.get(), name));
+    UniqueFd fd = open_file(root.fd.get(), name);
     if (!fd && errno == ENOENT) continue;
     if (!fd) {
       opened.kind = kind_of_error(errno);
@@ -185,7 +173,7 @@ void FileCache::open_variants(const SiteRoot& root, Opened& opened) {
   std::string name;
   for (std::size_t i = 1; i < kCodingCount; ++i) {
     name.assign(opened.name).append(coding_suffix(static_cast<Coding>(i)));
-    UniqueFd fd(open_beneath(root.fd.get(), name));
+    UniqueFd fd = open_file(root.fd.get(), name);
     if (!fd) continue;
     bool is_regular = false;
     bool is_folder = false;
