@@ -58,13 +58,27 @@ class NotifyLine {
   bool stalled_ = false;
 };
 
+/// systemd drops a message of more than 4096 bytes, READY=1 with it, and nobody reads a line as
+/// long.
+std::string status_line(std::string_view status) {
+  constexpr std::size_t kMaxStatus = 1000;
+  std::string line = "STATUS=";
+  if (status.size() <= kMaxStatus) return line.append(status);
+  const auto is_continuation = [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0U) == 0x80;
+  };
+  std::size_t end = kMaxStatus;
+  while (end > 0 && is_continuation(status[end])) --end;  // not within a character of UTF-8
+  return line.append(status.substr(0, end)).append("...");
+}
+
 class SystemdServiceManager final : public ServiceManager {
  public:
   explicit SystemdServiceManager(const Clock& clock) : clock_(clock) {
     if (::sd_watchdog_enabled(0, &watchdog_usec_) <= 0) watchdog_usec_ = 0;
   }
 
-  void ready(std::string_view status) override { notify("READY=1\nSTATUS=" + std::string(status)); }
+  void ready(std::string_view status) override { notify("READY=1\n" + status_line(status)); }
 
   void reloading() override {
     const auto now =
@@ -72,9 +86,7 @@ class SystemdServiceManager final : public ServiceManager {
     notify("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(now.count()) + "\nSTATUS=Reloading");
   }
 
-  void stopping(std::string_view status) override {
-    notify("STOPPING=1\nSTATUS=" + std::string(status));
-  }
+  void stopping(std::string_view status) override { notify("STOPPING=1\n" + status_line(status)); }
 
   void store(std::string_view name, std::span<const int> descriptors) override {
     // FDPOLL=0: a socket that a drain took from listening looks dead to epoll and is not.

@@ -16,7 +16,8 @@ class ServiceManager {
  public:
   virtual ~ServiceManager() = default;
 
-  /// Start-up or a reload is over, well or not: the service works. READY=1 with STATUS.
+  /// Start-up or a reload is over, well or not: the service works. READY=1 with STATUS, of which a
+  /// long one is cut.
   virtual void ready(std::string_view status) = 0;
   /// RELOADING=1 with MONOTONIC_USEC; every reload ends with ready().
   virtual void reloading() = 0;

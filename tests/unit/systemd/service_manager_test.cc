@@ -60,6 +60,19 @@ TEST_F(ServiceManagerTest, TellsEachStepOfALife) {
   EXPECT_EQ(received(), "WATCHDOG=1");
 }
 
+TEST_F(ServiceManagerTest, CutsAStatusThatSystemdWouldDropWithAllThatItStandsBeside) {
+  const auto manager = make_systemd_service_manager(clock_);
+  std::string status(999, 'x');
+  for (int i = 0; i < 3000; ++i) status += "\u00e4";
+  manager->ready(status);
+  const std::string cut = std::string(999, 'x') + "...";  // and no half of a character
+  EXPECT_EQ(received(), "READY=1\nSTATUS=" + cut);
+  manager->stopping(status);
+  EXPECT_EQ(received(), "STOPPING=1\nSTATUS=" + cut);
+  manager->ready(std::string(1000, 'x'));
+  EXPECT_EQ(received(), "READY=1\nSTATUS=" + std::string(1000, 'x'));
+}
+
 TEST_F(ServiceManagerTest, StoresDescriptorsInMessagesThatTheKernelTakes) {
   const auto manager = make_systemd_service_manager(clock_);
   EXPECT_TRUE(manager->is_there());
