@@ -163,11 +163,7 @@ void Folder::discard(Draft draft) {
 }
 
 void Folder::report_failure(const Error& error) {
-  {
-    const std::lock_guard lock(mutex_);
-    const bool known = std::exchange(trouble_, error.what()) == error.what();
-    if (known) return;
-  }
+  if (!trouble_.begins(std::to_string(error.code()), error.what(), Monotonic::clock::now())) return;
   LogEntry(LogLevel::error, "capture_failed")
       .message_id(message_id::kStoreUnavailable)
       .listener(listener_)
@@ -176,20 +172,11 @@ void Folder::report_failure(const Error& error) {
 }
 
 void Folder::report_success() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (trouble_.empty()) return;
-    trouble_.clear();
-  }
+  if (!trouble_.ends()) return;
   LogEntry(LogLevel::info, "capture_recovered")
       .listener(listener_)
       .protocol("capture")
       .send("listener " + listener_ + ": captures in " + path_ + " can be written again");
-}
-
-std::string Folder::trouble() const {
-  const std::lock_guard lock(mutex_);
-  return trouble_;
 }
 
 }  // namespace netd::capture

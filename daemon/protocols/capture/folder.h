@@ -4,12 +4,12 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/error.h"
+#include "daemon/base/trouble.h"
 #include "daemon/base/unique_fd.h"
 
 namespace netd::capture {
@@ -48,7 +48,7 @@ class Folder {
   /// What the disk says: an error shows in trouble() and in the log until the next success.
   void report_failure(const Error& error);
   void report_success();
-  [[nodiscard]] std::string trouble() const;
+  [[nodiscard]] std::string trouble() const { return trouble_.what(); }
 
   [[nodiscard]] const std::string& path() const { return path_; }
   /// For tests.
@@ -67,8 +67,7 @@ class Folder {
   const std::string listener_;
   const std::string path_;
   std::atomic<DraftKind> kind_{DraftKind::unnamed};
-  mutable std::mutex mutex_;  // guards trouble_
-  std::string trouble_;
+  Trouble trouble_;
 };
 
 /// "20261122T153518Z-127.0.0.1-17": sorts by time, and holds nothing that a shell minds.

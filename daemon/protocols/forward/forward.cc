@@ -16,7 +16,7 @@ namespace forward {
 constexpr std::string_view kService = "service ";
 
 Target::Target(std::string listener, std::string text, const Clock& clock, Resolver::LookUp look_up)
-    : listener_(std::move(listener)), text_(std::move(text)) {
+    : listener_(std::move(listener)), text_(std::move(text)), clock_(clock) {
   const auto address = Endpoint::parse(text_);
   if (!address) return;
   auto service = std::make_shared<services::SharedService>();
@@ -31,7 +31,7 @@ std::string_view Target::service_name() const {
 }
 
 void Target::failed(const std::string& why) {
-  const bool first = !down_.exchange(true, std::memory_order_relaxed);
+  const bool first = trouble_.begins("", why, clock_.now());
   LogEntry(first ? LogLevel::warning : LogLevel::debug, "forward_failed")
       .listener(listener_)
       .protocol("forward")
@@ -39,8 +39,7 @@ void Target::failed(const std::string& why) {
 }
 
 void Target::reached() {
-  if (!down_.load(std::memory_order_relaxed)) return;
-  if (!down_.exchange(false, std::memory_order_relaxed)) return;
+  if (!trouble_.ends()) return;
   LogEntry(LogLevel::info, "forward_recovered")
       .listener(listener_)
       .protocol("forward")

@@ -1,12 +1,13 @@
 // Joins each connection to another one, made to a configured target.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "daemon/base/clock.h"
+#include "daemon/base/trouble.h"
 #include "daemon/net/counters.h"
 #include "daemon/net/resolver.h"
 #include "daemon/protocols/protocol.h"
@@ -43,7 +44,8 @@ class Target final : public SharedState {
   const std::string text_;
   // shared_ptr: with the protocols of all workers, as a service of the table is.
   std::shared_ptr<const services::SharedService> endpoint_;
-  std::atomic<bool> down_{false};
+  const Clock& clock_;
+  Trouble trouble_;
 };
 
 /// What one worker's sessions share.

@@ -442,22 +442,12 @@ std::string MailStore::path(std::string_view mailbox, std::string_view folder,
   return result;
 }
 
-std::string MailStore::trouble() const {
-  const std::lock_guard lock(trouble_mutex_);
-  return trouble_;
-}
+std::string MailStore::trouble() const { return trouble_.what(); }
 
 /// Says it once for each reason, not for each message.
 void MailStore::note_failure(int error, std::string_view doing) {
   const Error what = system_error(doing, error);
-  {
-    const std::lock_guard lock(trouble_mutex_);
-    const bool known = trouble_code_ == error;
-    trouble_ = what.what();
-    trouble_code_ = error;
-    in_trouble_ = true;
-    if (known) return;
-  }
+  if (!trouble_.begins(std::to_string(error), what.what(), clock_.now())) return;
   LogEntry entry(LogLevel::error,
                  disk_is_full(error) ? "mail_refused_disk_full" : "mail_store_failed");
   entry.listener(options_.listener).protocol("smtp");
@@ -467,14 +457,7 @@ void MailStore::note_failure(int error, std::string_view doing) {
 }
 
 void MailStore::note_success() {
-  if (!in_trouble_.load(std::memory_order_relaxed)) return;
-  {
-    const std::lock_guard lock(trouble_mutex_);
-    if (trouble_code_ == 0) return;
-    trouble_.clear();
-    trouble_code_ = 0;
-    in_trouble_ = false;
-  }
+  if (!trouble_.ends()) return;
   LogEntry(LogLevel::info, "mail_store_recovered")
       .listener(options_.listener)
       .protocol("smtp")

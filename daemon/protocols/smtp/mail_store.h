@@ -21,6 +21,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/error.h"
 #include "daemon/base/thread_pool.h"
+#include "daemon/base/trouble.h"
 #include "daemon/protocols/smtp/delivery.h"
 #include "daemon/protocols/smtp/disk_sync.h"
 #include "daemon/protocols/smtp/housekeeper.h"
@@ -113,10 +114,7 @@ class MailStore {
   std::mutex mailboxes_mutex_;  // guards mailboxes_
   std::unordered_map<std::string, std::shared_ptr<Mailbox>> mailboxes_;
 
-  mutable std::mutex trouble_mutex_;  // guards trouble_ and trouble_code_
-  std::string trouble_;
-  int trouble_code_ = 0;
-  std::atomic<bool> in_trouble_{false};
+  Trouble trouble_;
 
   DiskSync disk_;
 

@@ -143,6 +143,17 @@ TEST(Folder, TellsOfTroubleOnceAndOfItsEnd) {
   EXPECT_EQ(log.entries("capture_recovered").size(), 1U);
 }
 
+TEST(Folder, TellsOfTroubleThatNamesAnotherFileEachTimeOnce) {
+  const test::TempDir dir;
+  const test::LogCapture log;
+  const auto folder = Folder::open("drop", dir.path()).value();
+  for (const char* const doing : {"write /x/a", "write /x/b", "write /x/c"}) {
+    folder->report_failure(system_error(doing, ENOSPC));
+  }
+  EXPECT_EQ(folder->trouble(), "write /x/c: No space left on device");
+  EXPECT_EQ(log.entries("capture_failed").size(), 1U);
+}
+
 TEST(FileName, SortsByTimeAndHoldsNothingStrange) {
   const WallTime time{std::chrono::seconds(1'795'361'718)};
   EXPECT_EQ(file_name(time, "127.0.0.1", 17), "20261122T153518Z-127.0.0.1-17");
