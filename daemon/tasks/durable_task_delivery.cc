@@ -207,11 +207,11 @@ void DurableTaskService::bury(Slot slot) {
   const Entry& task = set_.at(slot);
   LogEntry(LogLevel::warning, "task_dead")
       .message_id(message_id::kTaskDead)
-      .task(task.id())
+      .task(bare_id(task.id()))
       .queue(set_.queue_name(task.queue))
       .send("task " + printable(task.id(), kLoggedName) + " of the queue \"" +
             printable(set_.queue_name(task.queue), kLoggedName) + "\" is dead after " +
-            std::to_string(task.attempt) + " attempts");
+            std::to_string(task.attempt) + (task.attempt == 1 ? " attempt" : " attempts"));
   answer_result(task.seq, task_fail(TaskErrorCode::dead, "the task has failed for good"));
 }
 

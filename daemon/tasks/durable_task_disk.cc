@@ -50,7 +50,7 @@ void DurableTaskService::found_damage(Slot slot) {
   const Entry& task = set_.at(slot);
   LogEntry(LogLevel::error, "store_damaged")
       .message_id(message_id::kStoreDamaged)
-      .task(task.id())
+      .task(bare_id(task.id()))
       .queue(set_.queue_name(task.queue))
       .send("tasks store " + settings_.path + ": the data of task " +
             printable(task.id(), kLoggedName) + " is damaged");

@@ -13,6 +13,11 @@ constexpr std::array<std::string_view, 9> kErrorNames{"conflict",  "unavailable"
 
 }  // namespace
 
+std::string_view bare_id(std::string_view id) {
+  const bool quoted = id.size() > 2 && id.starts_with('"') && id.ends_with('"');
+  return quoted && !id.contains('\\') ? id.substr(1, id.size() - 2) : id;
+}
+
 std::string_view state_name(TaskState state) {
   return kStateNames.at(static_cast<std::size_t>(state));
 }

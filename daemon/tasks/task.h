@@ -35,6 +35,10 @@ enum class TaskState : std::uint8_t {
 [[nodiscard]] std::string_view state_name(TaskState state);
 [[nodiscard]] std::optional<TaskState> parse_state(std::string_view name);
 
+/// An id as people write it, for `journalctl NETD_TASK=t1`: without the quotes of a string, unless
+/// that has escapes, which only mean something between them. A part of `id`.
+[[nodiscard]] std::string_view bare_id(std::string_view id);
+
 /// A task as it was at one moment.
 struct Task {
   std::string id;             // JSON text

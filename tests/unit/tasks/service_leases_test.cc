@@ -233,7 +233,10 @@ TEST_F(TaskLeaseTest, TheLastAttemptThatFailsLeavesTheTaskDead) {
   EXPECT_EQ(take(), "empty");
   ASSERT_EQ(log_.entries("task_dead").size(), 1U);
   EXPECT_EQ(log_.entries("task_dead")[0].field("MESSAGE_ID"), message_id::kTaskDead);
-  EXPECT_EQ(log_.entries("task_dead")[0].field("NETD_TASK"), "\"a\"");
+  EXPECT_EQ(log_.entries("task_dead")[0].field("NETD_TASK"), "a");
+  EXPECT_EQ(bare_id("7"), "7");
+  EXPECT_EQ(bare_id("\"\""), "\"\"");
+  EXPECT_EQ(bare_id("\"a\\nb\""), "\"a\\nb\"");
   restart();
   EXPECT_EQ(peek("\"a\"")->state, TaskState::dead);
   EXPECT_EQ(kick("\"a\""), "ok");
