@@ -231,6 +231,18 @@ class Machine:
                 answer += part
         return answer
 
+    def smtp(self, *lines):
+        """The first line of the greeting and of the answer to each of `lines`."""
+        answers = []
+        with self.connect(2525) as client:
+            stream = client.makefile("rwb")
+            answers.append(stream.readline().decode())
+            for line in lines:
+                stream.write(line.encode() + b"\r\n")
+                stream.flush()
+                answers.append(stream.readline().decode())
+        return answers
+
     def load(self, *kinds):
         return Load(self, kinds or ("http", "http", "kept", "echo"))
 
@@ -313,4 +325,7 @@ class FrozenThread:
 
 
 def stop_process(pid):
+    """No thread of it moves when this returns; kill() alone comes back before that."""
     os.kill(pid, signal.SIGSTOP)
+    until(lambda: all("\nState:\tT" in (task / "status").read_text()
+                      for task in pathlib.Path(f"/proc/{pid}/task").iterdir()), "it to stop")

@@ -10,8 +10,6 @@ import pytest
 from conftest import CONFIG, DROP_IN
 from machine import ROOT, FrozenThread, stop_process, until
 
-# Two seconds is what a quiet machine is held to; one that builds something else is not.
-PATIENCE = 5
 RESTARTS = int(os.environ.get("NETD_RESTARTS", "50"))
 
 
@@ -50,25 +48,6 @@ def test_files_have_the_owners_and_modes_of_the_contract(machine):
         "/var/lib/netd/tasks netd:netd 750", "/etc/netd/netd.conf root:root 644"]
 
 
-def test_it_is_confined(machine):
-    verified = machine.run("systemd-analyze", "verify", "netd.service", "netd.socket", "--man=no")
-    assert (verified.stdout, verified.stderr) == ("", "")
-    level = machine.run("systemd-analyze", "security", "netd.service").stdout
-    assert float(re.search(r"Overall exposure level for netd.service: ([\d.]+)", level)[1]) <= 1.5
-    status = machine.shell(f"grep -E '^(Uid|CapEff|NoNewPrivs|Seccomp):' "
-                           f"/proc/{machine.show('MainPID')}/status").stdout
-    assert "CapEff:\t0000000000000400\n" in status  # CAP_NET_BIND_SERVICE
-    assert "NoNewPrivs:\t1\n" in status and "Seccomp:\t2\n" in status
-
-
-def test_who_may_steer(machine):
-    machine.shell("id member >/dev/null 2>&1 || useradd -G netd member; "
-                  "id stranger >/dev/null 2>&1 || useradd stranger")
-    assert "is running" in machine.run("runuser", "-u", "member", "--", "netctl", "status").stdout
-    refused = machine.run("runuser", "-u", "stranger", "--", "netctl", "status", check=False)
-    assert refused.returncode == 3 and "group" in refused.stderr, refused.stderr
-
-
 # ---- Restart and reload.
 
 
@@ -96,29 +75,6 @@ def test_a_reload_refuses_nobody(machine):
     assert machine.show("ActiveState") == "active"
 
 
-def test_stored_sockets_follow_the_configuration(machine):
-    stored = int(machine.show("NFileDescriptorStore"))
-    machine.write("/etc/netd/conf.d/more.conf",
-                  "[listener more]\nprotocol = echo\nlisten = unix:/run/netd/more.sock\n")
-    machine.systemctl("reload", "netd")
-    until(lambda: int(machine.show("NFileDescriptorStore")) == stored + 1, "one more to be stored")
-    machine.systemctl("restart", "netd")
-    assert machine.shell("stat -c %U:%a /run/netd/more.sock").stdout == "netd:660\n"
-    machine.shell("rm /etc/netd/conf.d/more.conf")
-    machine.systemctl("restart", "netd")
-    until(lambda: int(machine.show("NFileDescriptorStore")) == stored, "it to be closed")
-
-
-def test_an_upgrade_refuses_nobody_and_keeps_the_configuration(machine):
-    machine.write(CONFIG, machine.shipped + "\n# of the administrator\n")
-    before = machine.main_pid()
-    with machine.load() as load:
-        machine.run("apt-get", "-q", "-y", "--reinstall", "install", "/netd.deb")
-    assert load.faults == []
-    assert machine.main_pid() not in (0, before)
-    assert machine.read(CONFIG).endswith("# of the administrator\n")
-
-
 # ---- What goes wrong.
 
 
@@ -128,11 +84,13 @@ def test_a_crash_loses_nothing_and_refuses_nobody(machine):
     count = restarts(machine)
     with machine.load() as load:
         before = machine.main_pid()
+        killed = time.monotonic()
         os.kill(before, 9)
-        started = time.monotonic()
         until(lambda: restarts(machine) == count + 1 and machine.show("SubState") == "running",
               "the service to be back")
-        assert time.monotonic() - started < 2 * PATIENCE
+    # systemd reads the same clock, and is asked only when it is over.
+    back = int(machine.show("ActiveEnterTimestampMonotonic")) / 1e6
+    assert 0 < back - killed < 2
     # What was being answered at that moment is gone with the process; nobody else is.
     assert not [fault for fault in load.faults if "Refused" in fault]
     assert len(load.faults) <= 4, load.faults
@@ -177,39 +135,6 @@ def test_a_bad_configuration_at_start_is_78_and_not_tried_again(machine):
     assert restarts(machine) == 0
 
 
-def test_socket_activation(machine):
-    machine.systemctl("stop", "netd")
-    machine.write(CONFIG, machine.shipped.replace("listen = tcp:127.0.0.1:8080", "listen = fd:web"))
-    machine.systemctl("start", "netd.socket")
-    assert machine.show("ActiveState") == "inactive"
-    assert machine.http_get().startswith(b"HTTP/1.1 200 ")
-    assert machine.show("ActiveState") == "active"
-    machine.systemctl("restart", "netd")
-    assert machine.http_get().startswith(b"HTTP/1.1 200 ")
-
-
-def test_a_passed_socket_that_nobody_wants_is_an_error(machine):
-    machine.systemctl("stop", "netd")
-    machine.write(CONFIG, machine.shipped.replace("listen = tcp:127.0.0.1:8080",
-                                                  "listen = tcp:127.0.0.1:8081"))
-    machine.systemctl("start", "netd.socket")
-    assert machine.systemctl("start", "netd", check=False).returncode != 0
-    assert machine.show("ExecMainStatus") == "78"
-    assert "listen = fd:web" in machine.journal("-u", "netd", "-n", "5", "-o", "cat")
-
-
-def smtp(machine, *lines):
-    answers = []
-    with machine.connect(2525) as client:
-        stream = client.makefile("rwb")
-        answers.append(stream.readline().decode())
-        for line in lines:
-            stream.write(line.encode() + b"\r\n")
-            stream.flush()
-            answers.append(stream.readline().decode())
-    return answers
-
-
 MAIL = ("HELO me", "MAIL FROM:<a@example.org>", "RCPT TO:<b@example.org>", "DATA",
         "Subject: x\r\n\r\n" + ("x" * 70 + "\r\n") * 2000 + ".")
 
@@ -226,8 +151,8 @@ def test_a_full_disk_is_survived(machine):
         machine.systemctl("start", "netd")
         machine.run("netctl", "task", "add", "early", "1")
         machine.shell("cat /dev/zero >/var/lib/netd/filler 2>/dev/null; true")
-        assert smtp(machine, *MAIL)[-1].startswith("452 ")
-        assert smtp(machine, *MAIL)[-1].startswith("452 ")
+        assert machine.smtp(*MAIL)[-1].startswith("452 ")
+        assert machine.smtp(*MAIL)[-1].startswith("452 ")
         refused = machine.shell("for i in $(seq 200); do netctl --json task add full-$i "
                                 "\"\\\"$(head -c 8000 /dev/zero | tr '\\0' x)\\\"\" || exit 9; done",
                                 check=False)
@@ -236,49 +161,10 @@ def test_a_full_disk_is_survived(machine):
                                "MESSAGE_ID=a77d11b1ac0f4a4f8d7f0c3b5e2c9a07")
         assert len(told.splitlines()) == 1, told
         machine.shell("rm /var/lib/netd/filler")
-        assert smtp(machine, *MAIL)[-1].startswith("250 ")
+        assert machine.smtp(*MAIL)[-1].startswith("250 ")
         until(lambda: machine.run("netctl", "task", "add", "late", "1", check=False).returncode == 0,
               "tasks to be taken again")
         machine.run("netctl", "task", "show", "early")
     finally:
         machine.systemctl("stop", "netd")
         machine.run("umount", "/var/lib/netd")
-
-
-# ---- The journal.
-
-
-def test_the_journal_has_the_fields_and_explains_itself(machine):
-    with machine.connect(50007) as client:
-        client.sendall(b"hello")
-        assert client.recv(100) == b"hello"
-    assert smtp(machine, "HELO me", "QUIT")[1].startswith("250 ")
-    closed = until(lambda: [entry for entry in map(json.loads, machine.journal(
-        "-o", "json", "NETD_LISTENER=echo", "NETD_CLIENT_ADDRESS=127.0.0.1").splitlines())
-        if "NETD_BYTES_OUT" in entry], "the connection in the journal")[-1]
-    assert closed["NETD_PROTOCOL"] == "echo" and closed["NETD_BYTES_OUT"] == "5"
-    assert {"NETD_EVENT", "NETD_CONNECTION", "NETD_DURATION_MS", "NETD_BYTES_IN"} <= set(closed)
-    mail = machine.journal("-o", "json", "NETD_LISTENER=mail").splitlines()
-    assert mail and all(json.loads(line)["NETD_LISTENER"] == "mail" for line in mail)
-    assert "-- All listeners are open" in machine.journal("-x", "-u", "netd").replace("░░", "--")
-
-
-def test_every_message_that_has_a_number_is_explained(machine):
-    numbers = set(re.findall(r"^-- ([0-9a-f]{32})$", machine.read(
-        "/usr/lib/systemd/catalog/netd.catalog"), re.MULTILINE))
-    listed = machine.run("journalctl", "--list-catalog").stdout
-    assert numbers and all(re.search(rf"^{number} netd: ", listed, re.MULTILINE)
-                           for number in numbers)
-
-
-def test_a_clients_mistake_is_no_warning(machine):
-    machine.run("journalctl", "--rotate")
-    machine.run("journalctl", "--vacuum-time=1us", check=False)
-    with machine.connect(8080) as client:
-        client.sendall(b"\x16\x03\x01 rubbish\r\n\r\n")
-        client.recv(1000)
-    smtp(machine, "RUBBISH", "MAIL FROM:<<>", "DATA")
-    with machine.connect(50007) as client:
-        client.sendall(b"x")
-    machine.http_get("/nothing/here")
-    assert machine.journal("-u", "netd", "-p", "warning") == ""
