@@ -64,6 +64,7 @@ void Connection::start(std::unique_ptr<Session> session) {
   session_ = std::move(session);
   const Callback callback(*this);
   session_->on_open();
+  if (reads_at_once_) on_readable();
 }
 
 // ---- Events.
@@ -103,6 +104,8 @@ void Connection::on_readable() {
         keep(input);
       } else {
         const std::size_t consumed = session_->on_data(input);
+        const bool more_came = consumed < input.size() || input.size() == scratch.size();
+        if (more_came) peer_is_done_ = false;
         if (state_ == State::open && consumed < input.size()) keep(input.substr(consumed));
         if (!process_again_) return;
       }
@@ -123,6 +126,7 @@ void Connection::offer_pending() {
   if (consumed >= pending_input_->size()) {
     pending_input_.reset();
   } else {
+    peer_is_done_ = false;
     pending_input_->erase(0, consumed);
   }
   if (consumed > 0) process_again_ = true;
@@ -297,6 +301,12 @@ void Connection::close() {
   if (state_ == State::open) state_ = State::closing;
 }
 
+void Connection::close_at_once() {
+  const Callback callback(*this);
+  peer_is_done_ = true;
+  close();
+}
+
 void Connection::shutdown_write() {
   const Callback callback(*this);
   write_shutdown_asked_ = true;
@@ -341,7 +351,8 @@ void Connection::tell_shutdown() {
 
 void Connection::settle() {
   if (state_ == State::closed) return;
-  send_scratch(false);
+  // The last bytes wait for FIN, which then leaves with them.
+  send_scratch(state_ == State::closing || write_shutdown_asked_);
   // A session may have asked for another round from on_open(), a timer or on_drained().
   if (process_again_ && state_ == State::open) {
     advance();
@@ -374,7 +385,7 @@ void Connection::settle() {
 }
 
 void Connection::finish_closing() {
-  if (peer_ended_) {
+  if (peer_ended_ || (peer_is_done_ && bytes_out_ <= kMaxOrphanOutput)) {
     destroy(false);
     return;
   }

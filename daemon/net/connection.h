@@ -42,6 +42,9 @@ class Connection final : public DeferredDeletable {
   static constexpr std::size_t kMaxLingerBytes = std::size_t{1} << 20;
   static constexpr std::chrono::seconds kLingerTime{2};
 
+  /// What close_at_once() leaves to the kernel alone: nobody's limits count it there.
+  static constexpr std::size_t kMaxOrphanOutput = std::size_t{64} << 10;
+
   /// backlogged() from here on, although nothing has been sent yet.
   static constexpr std::size_t kHighWater = std::size_t{128} << 10;
   /// A session that writes this much in spite of backlogged() has its connection aborted.
@@ -58,6 +61,10 @@ class Connection final : public DeferredDeletable {
   void start(std::unique_ptr<Session> session);
 
   // ---- For the session.
+
+  /// For on_open(): the peer speaks first, and probably has. Reads before it waits, which spares
+  /// short connections the event loop.
+  void read_at_once() { reads_at_once_ = true; }
 
   /// Queues bytes; copied. They leave in one call with everything else that this callback writes.
   void write(std::string_view bytes);
@@ -86,6 +93,10 @@ class Connection final : public DeferredDeletable {
   /// Sends what is written, then FIN; reads and drops what the peer still sends for a moment;
   /// closes. No on_data() follows.
   void close();
+  /// The same for a peer that has said that this was all: FIN leaves with the last bytes, and the
+  /// peer's is not waited for. What could be lost by that is left to close(): input that came in
+  /// spite of the peer's words, and more output than the kernel should keep for nobody's account.
+  void close_at_once();
   /// Sends what is written, then FIN; reading goes on.
   void shutdown_write();
   /// Closes now; what is queued is lost. `reset` sends RST instead of FIN.
@@ -195,6 +206,8 @@ class Connection final : public DeferredDeletable {
   short waiting_for_ = 0;
   bool in_callback_ : 1 = false;
   bool full_duplex_ : 1 = false;
+  bool reads_at_once_ : 1 = false;
+  bool peer_is_done_ : 1 = false;  // as far as it has said itself
   bool reading_paused_ : 1 = false;
   bool process_again_ : 1 = false;
   bool peer_ended_ : 1 = false;

@@ -29,7 +29,10 @@ constexpr std::size_t kMaxCopied = std::size_t{64} << 10;
 
 HttpSession::HttpSession(Connection& connection, Site& site) : Session(connection), site_(site) {}
 
-void HttpSession::on_open() { connection().set_idle_timeout(site_.limits().idle_timeout); }
+void HttpSession::on_open() {
+  connection().set_idle_timeout(site_.limits().idle_timeout);
+  connection().read_at_once();
+}
 
 // ---- Input.
 
@@ -124,7 +127,7 @@ void HttpSession::await_body(const Framing& framing, const BodyDecoder& decoder,
     site_.response.clear();
     if (find_handler(site_.response, path) == nullptr) {
       site_.pages().fill(site_.request, {}, site_.response);
-      send(false);
+      send(After::close);
       return;
     }
     connection().write(kContinue);
@@ -238,15 +241,22 @@ void HttpSession::finish(const Framing& framing, Handler::Outcome outcome,
     site_.pages().fill(site_.request, reason, site_.response);
   }
   const std::uint64_t max_requests = site_.limits().max_requests;
-  send(framing.keep_alive && !shutting_down_ && !site_.response.close &&
-       (max_requests == 0 || requests_ < max_requests));
+  const bool last = max_requests != 0 && requests_ >= max_requests;
+  if (site_.response.close) {
+    send(After::close);
+  } else if (!framing.keep_alive) {
+    send(After::close_at_once);
+  } else {
+    send(shutting_down_ || last ? After::close : After::keep_alive);
+  }
 }
 
-void HttpSession::send(bool keep_alive) {
+void HttpSession::send(After after) {
   Response& response = site_.response;
   const bool is_head = site_.request.method == Method::head;
   connection().write(site_.head_writer().write(
-      response, {.keep_alive = keep_alive, .http_1_0 = site_.request.minor_version == 0},
+      response,
+      {.keep_alive = after == After::keep_alive, .http_1_0 = site_.request.minor_version == 0},
       site_.now));
   if (!is_head) {
     for (BodyPart& part : response.body) {
@@ -262,7 +272,7 @@ void HttpSession::send(bool keep_alive) {
   if (site_.logs()) {
     site_.log(connection(), is_head ? 0 : response.body_length);
   }
-  if (!keep_alive) end();
+  if (after != After::keep_alive) end(after);
 }
 
 void HttpSession::refuse(int status, std::string_view reason, bool has_request) {
@@ -277,15 +287,17 @@ void HttpSession::refuse(int status, std::string_view reason, bool has_request) 
   site_.pages().fill(site_.request, reason, site_.response);
   // The request is read out of it until the answer has been logged.
   const std::unique_ptr<Unfinished> refused = std::exchange(unfinished_, nullptr);
-  send(false);
+  send(After::close);
 }
 
 /// Nothing more is read; what is written leaves first. While it leaves, its reader is still
 /// watched, which the connection would not do once it is closing.
-void HttpSession::end() {
+void HttpSession::end(After after) {
   state_ = State::closing;
   if (connection().backlogged()) {
     connection().pause_reading();
+  } else if (after == After::close_at_once) {
+    connection().close_at_once();
   } else {
     connection().close();
   }

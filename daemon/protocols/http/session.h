@@ -40,6 +40,13 @@ class HttpSession final : public Session, private ProxyClient {
   /// What the connection's deadline is set for.
   enum class Timing : std::uint8_t { none, head, receiving, sending };
 
+  /// What becomes of the connection behind an answer.
+  enum class After : std::uint8_t {
+    keep_alive,
+    close,          ///< the client may be sending still
+    close_at_once,  ///< the client has said that it sends no more (RFC 9112, section 9.6)
+  };
+
   /// A request whose body comes in pieces, or whose answer somebody else is still writing.
   struct Unfinished {
     Framing framing;
@@ -65,10 +72,10 @@ class HttpSession final : public Session, private ProxyClient {
   void await_document(const Framing& framing, std::string_view head, const Awaited& awaited);
   void on_document(std::string text);
   void finish(const Framing& framing, Handler::Outcome outcome, std::string_view reason);
-  void send(bool keep_alive);
+  void send(After after);
   /// Answers what is not served, and ends the connection. `has_request`: the head was read.
   void refuse(int status, std::string_view reason, bool has_request);
-  void end();
+  void end(After after);
   void watch(Timing timing);
   void stop_watching();
   [[nodiscard]] std::uint64_t progress() const;

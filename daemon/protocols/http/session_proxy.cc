@@ -123,7 +123,7 @@ void HttpSession::on_proxy_done(bool keep_alive) {
   if (keep_alive && !shutting_down_) {
     connection().resume_reading();
   } else {
-    end();
+    end(After::close);
   }
 }
 

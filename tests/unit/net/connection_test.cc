@@ -186,6 +186,69 @@ TEST_F(ConnectionTest, LingeringEndsByBytes) {
   EXPECT_TRUE(closed_);
 }
 
+TEST_F(ConnectionTest, APeerThatSpeaksFirstIsReadBeforeTheLoopTurns) {
+  script_.on_open = [](Connection& c) { c.read_at_once(); };
+  script_.on_data = [](Connection& c, std::string_view input) {
+    c.write("answer");
+    return input.size();
+  };
+  send("question");
+  start();
+  EXPECT_EQ(script_.events, (std::vector<std::string>{"open", "data:question"}));
+  EXPECT_EQ(received(), "answer");
+  send("again");
+  turn();
+  EXPECT_EQ(received(), "answer");
+}
+
+TEST_F(ConnectionTest, APeerThatHasNotSpokenYetIsWaitedFor) {
+  script_.on_open = [](Connection& c) { c.read_at_once(); };
+  start();
+  send("late");
+  turn();
+  EXPECT_EQ(script_.events, (std::vector<std::string>{"open", "data:late"}));
+}
+
+TEST_F(ConnectionTest, CloseAtOnceWaitsForNobody) {
+  script_.on_data = [](Connection& c, std::string_view input) {
+    c.write("answer");
+    c.close_at_once();
+    return input.size();
+  };
+  start();
+  send("the last question");
+  turn();
+  EXPECT_TRUE(closed_);
+  EXPECT_EQ(received(), "answer<EOF>");
+}
+
+TEST_F(ConnectionTest, CloseAtOnceLingersForAPeerThatSaysMoreThanItWouldHave) {
+  script_.on_data = [](Connection& c, std::string_view) {
+    c.write("answer");
+    c.close_at_once();
+    return 4;
+  };
+  start();
+  send("lastand more");
+  turn();
+  EXPECT_EQ(received(), "answer<EOF>");
+  EXPECT_FALSE(closed_);
+  EXPECT_TRUE(raw_->is_lingering());
+}
+
+TEST_F(ConnectionTest, CloseAtOnceLeavesLittleToTheKernelAlone) {
+  script_.on_data = [](Connection& c, std::string_view input) {
+    c.write(std::string(Connection::kMaxOrphanOutput + 1, 'x'));
+    c.close_at_once();
+    return input.size();
+  };
+  start();
+  send("the last question");
+  turn();
+  EXPECT_FALSE(closed_);
+  EXPECT_TRUE(raw_->is_lingering());
+}
+
 TEST_F(ConnectionTest, ShutdownWriteKeepsReading) {
   script_.on_open = [](Connection& c) {
     c.write("bye");
