@@ -34,8 +34,6 @@ Spec parse_spec(std::string_view text, std::uint64_t size) {
   if (before.empty()) {
     if (!is_number(after)) return {};
     const std::uint64_t length = std::min(position(after), size);
-    // The last bytes of nothing are all there is, which no Content-Range can say.
-    if (size == 0 && position(after) > 0) return {};
     if (length == 0) return {.valid = true, .range = {}};
     return {.valid = true, .range = ByteRange{size - length, size - 1}};
   }
@@ -69,8 +67,11 @@ void coalesce(std::vector<ByteRange>& ranges) {
 RangeOutcome parse_range(std::string_view field, std::uint64_t size,
                          std::vector<ByteRange>& ranges) {
   ranges.clear();
+  // All there is of an empty file is sent with 200: no Content-Range can say it, and whoever
+  // resumes or looks ahead with "bytes=0-" has no use for an error.
+  if (size == 0) return RangeOutcome::ignored;
   const std::size_t equals = field.find('=');
-  if (equals == std::string_view::npos || !iequals(trim_ows(field.substr(0, equals)), "bytes")) {
+  if (equals == std::string_view::npos || !iequals(field.substr(0, equals), "bytes")) {
     return RangeOutcome::ignored;
   }
   bool valid = true;

@@ -149,7 +149,8 @@ RANGES = [
     ("bytes=10-", []), ("bytes=10-20,30-", []), ("bytes=-0", []),
     ("bytes", None), ("bytes=", None), ("bytes=a-b", None), ("bytes=4-2", None),
     ("bytes=0", None), ("bytes=-", None), ("bytes=0-1-2", None), ("bytes=--1", None),
-    ("lines=0-1", None), ("bytes=0-1,x", None), ("bytes=0-1;2-3", None), ("bytes=+0-1", None),
+    ("lines=0-1", None), ("bytes =0-1", None), ("bytes=0-1,x", None),
+    ("bytes=0-1;2-3", None), ("bytes=+0-1", None),
     ("bytes=" + ",".join(f"{i}-{i}" for i in range(0, 200, 2)), None),
 ]
 
@@ -179,12 +180,12 @@ def test_ranges(web, value, ranges):
     assert all(part["Content-Type"] == "text/plain; charset=utf-8" for part in parts)
 
 
-@pytest.mark.parametrize("value, status", [("bytes=-5", 200), ("bytes=0-", 416), ("bytes=-0", 416)])
-def test_ranges_of_nothing(web, value, status):
-    """RFC 9110, section 14.1.2: the last bytes can be had of any file."""
+@pytest.mark.parametrize("value", ["bytes=-5", "bytes=0-", "bytes=0-0", "bytes=-0", "bytes=7-9"])
+def test_ranges_of_nothing(web, value):
+    """RFC 9110, section 14.2: Range may be ignored, and of an empty file 200 says it all."""
     answer = get(web, "/empty", [f"Range: {value}"])
-    assert answer.status == status
-    assert status == 200 or answer.get("content-range") == "bytes */0"
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.get("content-range") is None
 
 
 def test_ranges_of_a_large_file(web):
