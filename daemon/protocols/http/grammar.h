@@ -12,14 +12,17 @@ using CharClass = std::uint8_t;
 inline constexpr CharClass kToken = 1;        ///< tchar, RFC 9110, section 5.6.2
 inline constexpr CharClass kFieldText = 2;    ///< in a field value: VCHAR, obs-text, SP, HTAB
 inline constexpr CharClass kTargetText = 4;   ///< in a request-target: see below
-inline constexpr CharClass kHostText = 8;     ///< reg-name but pct-encoded, RFC 3986, section 3.2.2
+inline constexpr CharClass kHostText = 8;     ///< reg-name but pct-encoded and ',': see below
 inline constexpr CharClass kHexDigit = 16;    ///< HEXDIG, either case
 inline constexpr CharClass kEtagText = 32;    ///< etagc, RFC 9110, section 8.8.3
 inline constexpr CharClass kQuotedText = 64;  ///< qdtext, RFC 9110, section 5.6.4
 
 // A request-target is taken as it comes but for what could end it or means something elsewhere:
-// controls, space, DEL, and '#', which never goes over the wire. Bytes over 0x7F are accepted: they
-// frame nothing, and people type them.
+// controls, space, DEL, and '#', which never goes over the wire. Bytes over 0x7F are accepted where
+// they are UTF-8: they frame nothing, and people type them.
+//
+// A comma may stand in a reg-name (RFC 3986, section 3.2.2), but in a Host field it is what joins
+// two of them (RFC 9110, section 5.3).
 constexpr std::array<std::uint8_t, 256> make_char_classes() {
   std::array<std::uint8_t, 256> table{};
   const auto mark = [&table](std::string_view chars, CharClass which) {
@@ -33,7 +36,7 @@ constexpr std::array<std::uint8_t, 256> make_char_classes() {
   mark(kAlphaDigit, kToken);
   mark("!#$%&'*+-.^_`|~", kToken);
   mark(kAlphaDigit, kHostText);
-  mark("-._~!$&'()*+,;=", kHostText);
+  mark("-._~!$&'()*+;=", kHostText);
   mark("0123456789ABCDEFabcdef", kHexDigit);
   for (unsigned c = 0; c < 256; ++c) {
     const bool visible = c > 0x20 && c != 0x7F;

@@ -1,5 +1,7 @@
 #include "daemon/protocols/http/target.h"
 
+#include <algorithm>
+
 #include "daemon/base/endpoint.h"
 #include "daemon/base/text.h"
 #include "daemon/protocols/http/grammar.h"
@@ -27,8 +29,11 @@ bool is_ip_literal(std::string_view text) {
   return inside.find(':') != std::string_view::npos && IpBytes::parse(inside).has_value();
 }
 
+// No label of a name in DNS is empty, but for the root's behind the last dot.
 bool is_registered_name(std::string_view text) {
+  if (text.starts_with('.')) return false;
   for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '.' && i > 0 && text[i - 1] == '.') return false;
     if (is_char(text[i], kHostText)) continue;
     if (text[i] != '%' || text.size() - i < 3) return false;
     if (!is_char(text[i + 1], kHexDigit) || !is_char(text[i + 2], kHexDigit)) return false;
@@ -181,15 +186,15 @@ bool read_authority(std::string_view text, Target& target) {
   return true;
 }
 
-}  // namespace
+/// Whether it is what people type or what they may mean: a byte over 0x7F that is no part of a
+/// character in UTF-8 is read in one way here and in another there.
+bool is_unambiguous(std::string_view target) {
+  const bool is_ascii =
+      std::ranges::all_of(target, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  return is_ascii || is_utf8(target);
+}
 
-void read_target(const Request& request, Target& target) {
-  target.form = Target::Form::origin;
-  target.path.clear();
-  target.query = {};
-  target.has_query = target.has_encoded_slash = target.has_dot_segments = false;
-  target.status = 0;
-  if (!read_host(request, target)) return;
+void read_form(const Request& request, Target& target) {
   const std::string_view text = request.target;
   if (request.method == Method::connect) {
     read_authority(text, target);
@@ -199,6 +204,26 @@ void read_target(const Request& request, Target& target) {
     target.form = Target::Form::asterisk;
   } else {
     read_absolute(text, request, target);
+  }
+}
+
+}  // namespace
+
+void read_target(const Request& request, Target& target) {
+  target.form = Target::Form::origin;
+  target.path.clear();
+  target.query = {};
+  target.has_query = target.has_encoded_slash = target.has_dot_segments = false;
+  target.status = 0;
+  if (!read_host(request, target)) return;
+  if (!is_unambiguous(request.target)) {
+    refuse(target, "bytes in the request target that are not UTF-8");
+    return;
+  }
+  read_form(request, target);
+  // An http URI without a host is invalid (RFC 9110, section 4.2.1).
+  if (target.status == 0 && target.host.empty() && request.minor_version > 0) {
+    refuse(target, "an empty Host field");
   }
 }
 

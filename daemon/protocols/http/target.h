@@ -26,8 +26,9 @@ struct Target {
 };
 
 /// Fills `target` from the request line and the Host fields. Whatever is malformed is refused with
-/// 400: a Host field missing from HTTP/1.1, given twice, or not `uri-host [":" port]`; user
-/// information; broken percent-encoding; an encoded NUL; dot segments that leave the root.
+/// 400: no host said in HTTP/1.1; a Host field given twice, or not `uri-host [":" port]`; user
+/// information; bytes that are no UTF-8; broken percent-encoding; an encoded NUL; dot segments that
+/// leave the root.
 void read_target(const Request& request, Target& target);
 
 }  // namespace netd::http

@@ -157,6 +157,10 @@ TARGETS = [
     refused("9112 3.2.3", "CONNECT with a bad port", line(b"CONNECT x:y HTTP/1.1")),
     refused("9112 3.2.4", "GET *", line(b"GET * HTTP/1.1")),
     refused("9112 3.2.4", "OPTIONS **", line(b"OPTIONS ** HTTP/1.1")),
+    served("3986 2.5", "UTF-8 as people type it", get(target="/für.txt?ü".encode())),
+    *[refused("3986 2.1", f"{what} in the target", get(target=b"/" + data)) for what, data in (
+        ("a byte of ISO 8859-1", b"\xfc"), ("an overlong slash", b"\xc0\xaf"),
+        ("a surrogate", b"\xed\xa0\x80"), ("half a character", b"?\xc3"))],
     refused("3986 2.1", "broken percent-encoding", get(target=b"/%zz")),
     refused("3986 2.1", "half a percent-encoding", get(target=b"/%4")),
     refused("3986 2.1", "a percent sign at the end", get(target=b"/%")),
@@ -179,14 +183,22 @@ HOSTS = [
     refused("9112 3.2", "two different Hosts", get(host=HOST + b"Host: y\r\n")),
     refused("9112 3.2", "two Hosts over HTTP/1.0", get(host=HOST * 2, version=b"HTTP/1.0")),
     closes("9112 3.2", "no Host over HTTP/1.0", get(host=b"", version=b"HTTP/1.0")),
-    served("9112 3.2", "an empty Host", get(host=b"Host:\r\n")),
+    # No http URI has an empty host (RFC 9110, section 4.2.1), so there is nothing it could mean.
+    refused("9112 3.2", "an empty Host", get(host=b"Host:\r\n")),
+    refused("9112 3.2", "a blank Host", get(host=b"Host: \t \r\n")),
+    refused("9112 3.2", "only a port in Host", get(host=b"Host: :80\r\n")),
+    refused("9112 3.2", "an empty Host with OPTIONS *", b"OPTIONS * HTTP/1.1\r\nHost:\r\n\r\n"),
+    served("9112 3.2.2", "an empty Host that the target overrides",
+           get(target=b"http://x/info", host=b"Host:\r\n")),
+    closes("9112 3.2", "an empty Host over HTTP/1.0", get(host=b"Host:\r\n", version=b"HTTP/1.0")),
     *[served("9110 7.2", f"Host: {host.decode()}", get(host=b"Host: " + host + b"\r\n"))
       for host in (b"x.example", b"X.EXAMPLE.", b"x:80", b"x:", b"127.0.0.1:8080", b"[::1]",
                    b"[::1]:80", b"a_b-c.~d", b"%41")],
     *[refused("9112 3.2", f"Host: {host!r}", get(host=b"Host: " + host + b"\r\n"))
       for host in (b"x y", b"u@x", b"u:p@x", b"http://x", b"x/", b"/", b"x?y", b"x#y", b"x:y",
                    b"x:65536", b"x:-1", b"x:1:2", b"[::1", b"::1", b"[::1]x", b"[]", b"[x]", b"%zz",
-                   b"x, y", b"<x>", b"x\\y", b"\"x\"", b"x\xc3\xbc", b"x;y z")],
+                   b"x, y", b"x,y", b"<x>", b"x\\y", b"\"x\"", b"x\xc3\xbc", b"x;y z", b".", b"..", b".x",
+                   b"x..y")],
 ]
 
 FIELDS = [

@@ -95,13 +95,30 @@ TEST(Target, RefusesMalformedTargets) {
   }
 }
 
+TEST(Target, TakesOnlyUtf8AsItIs) {
+  EXPECT_EQ(Read("GET /f\xC3\xBCr?\xE2\x82\xAC HTTP/1.1").target.path, "/f\xC3\xBCr");
+  EXPECT_EQ(Read("GET /f%FCr HTTP/1.1").target.path, "/f\xFCr");
+  for (const char* const line :
+       {"GET /\xFC HTTP/1.1", "GET /\xC0\xAF HTTP/1.1", "GET /\xED\xA0\x80 HTTP/1.1",
+        "GET /?\xFF HTTP/1.1", "GET /\xC3 HTTP/1.1", "GET http://x/\x80 HTTP/1.1"}) {
+    EXPECT_EQ(Read(line).target.status, 400) << line;
+  }
+}
+
 TEST(Target, NormalisesTheHost) {
   EXPECT_EQ(Read("GET / HTTP/1.1", "Host: WWW.Example.org.:80\r\n").target.host, "www.example.org");
   EXPECT_EQ(Read("GET / HTTP/1.1", "Host: [::1]:8080\r\n").target.host, "[::1]");
   EXPECT_EQ(Read("GET / HTTP/1.1", "Host: x:\r\n").target.host, "x");
-  EXPECT_EQ(Read("GET / HTTP/1.1", "Host:\r\n").target.status, 0);
   EXPECT_EQ(Read("GET / HTTP/1.1", "Host: a%41_b~\r\n").target.status, 0);
   EXPECT_EQ(Read("GET / HTTP/1.0", "").target.status, 0);
+}
+
+TEST(Target, NeedsAHost) {
+  EXPECT_EQ(Read("GET / HTTP/1.1", "Host:\r\n").target.status, 400);
+  EXPECT_EQ(Read("GET / HTTP/1.1", "Host: :80\r\n").target.status, 400);
+  EXPECT_EQ(Read("OPTIONS * HTTP/1.1", "Host:\r\n").target.status, 400);
+  EXPECT_EQ(Read("GET http://x/ HTTP/1.1", "Host:\r\n").target.status, 0);
+  EXPECT_EQ(Read("GET / HTTP/1.0", "Host:\r\n").target.status, 0);
 }
 
 TEST(Target, RefusesABadHost) {
@@ -112,7 +129,8 @@ TEST(Target, RefusesABadHost) {
   for (const char* const host :
        {"a b",  "u@x",  "u:p@x",     "http://x", "x/",    "x?y",    "x:y",       "x:65536",
         "x:-1", "x:+1", "x:1:2",     "[::1",     "::1",   "[::1]x", "[1.2.3.4]", "[]",
-        "%4",   "%zz",  "x\xC3\xBC", "x\\y",     "\"x\"", "x, y",   "<x>"}) {
+        "%4",   "%zz",  "x\xC3\xBC", "x\\y",     "\"x\"", "x, y",   "<x>",       "x,y",
+        ".",    "..",   ".x",        "x..y",     "x.."}) {
     EXPECT_EQ(Read("GET / HTTP/1.1", std::string("Host: ") + host + "\r\n").target.status, 400)
         << host;
   }
