@@ -76,7 +76,8 @@ def test_fields_of_the_connection_stay_here(netd):
     with proxied(netd) as (port, instance):
         get(port, "/", ["Connection: close, X-Private, TE", "X-Private: secret", "TE: gzip",
                         "Keep-Alive: timeout=5", "Proxy-Connection: keep-alive", "Proxy: evil",
-                        "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA", "X-Kept: yes"])
+                        "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA", "X-Kept: yes",
+                        "Proxy-Authorization: Basic secret", "Proxy-Authenticate: Basic"])
         names = {name for name, _ in instance.requests[0].fields}
         assert names == {"host", "x-kept", "forwarded", "x-forwarded-for", "x-forwarded-proto",
                          "x-forwarded-host", "via"}
@@ -194,7 +195,7 @@ def test_an_http_1_0_client(netd):
 def test_the_answer_comes_as_it_is(netd):
     answer = (b"HTTP/1.1 299 Very Well\r\nServer: theirs\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
               b"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nConnection: X-Hop\r\nX-Hop: 1\r\n"
-              b"Keep-Alive: timeout=5\r\nContent-Length: 4\r\n\r\nbody")
+              b"Keep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nContent-Length: 4\r\n\r\nbody")
     with proxied(netd, answer, more="header = X-Ours: yes\n") as (port, _):
         got = get(port)
         assert (got.status, got.reason, got.body) == (299, "Very Well", b"body")

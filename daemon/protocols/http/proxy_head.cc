@@ -21,7 +21,8 @@ void append_field(std::string& out, std::string_view name, std::string_view valu
   out.append(name).append(": ").append(value).append("\r\n");
 }
 
-// Fields of one connection by definition, whether Connection names them or not. Trailer goes where
+// Fields of one connection by definition, whether Connection names them or not; those of a proxy's
+// authentication are between it and its next neighbour (RFC 9110, section 11.7). Trailer goes where
 // the trailers go.
 bool is_hop_by_hop(std::string_view name, bool trailers) {
   switch (name.size()) {
@@ -33,6 +34,10 @@ bool is_hop_by_hop(std::string_view name, bool trailers) {
       return iequals(name, "http2-settings");
     case 16:
       return iequals(name, "proxy-connection");
+    case 18:
+      return iequals(name, "proxy-authenticate");
+    case 19:
+      return iequals(name, "proxy-authorization");
     default:
       return false;
   }
