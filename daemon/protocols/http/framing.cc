@@ -102,6 +102,13 @@ void read_expect(const Request& request, Framing& framing) {
 
 Framing read_framing(const Request& request) {
   Framing framing;
+  const bool is_framed = request.has(Name::transfer_encoding) || request.has(Name::content_length);
+  if (is_framed && request.mixed_line_ends) {
+    // People's tools end all lines alike. To a reader that knows only CRLF, the field behind a bare
+    // LF is a part of the value before it, and the body is the next request.
+    refuse(framing, 400, "a body announced by lines that end in different ways");
+    return framing;
+  }
   if (request.has(Name::transfer_encoding)) {
     if (!read_transfer_encoding(request, framing)) return framing;
   } else if (request.has(Name::content_length)) {

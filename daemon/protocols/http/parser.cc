@@ -65,8 +65,12 @@ HeadParser::State HeadParser::run(std::string_view input, const HeadLimits& limi
     }
     const std::string_view line = window.substr(line_, stop - line_);
     line_ = static_cast<std::uint32_t>(after);
+    if (has_line_ || !line.empty()) (after == stop + 1 ? has_lf_ : has_crlf_) = true;
     if (line.empty()) {
-      if (has_line_) return State::complete;
+      if (has_line_) {
+        request.mixed_line_ends = has_lf_ && has_crlf_;
+        return State::complete;
+      }
       if (++empty_lines_ > kMaxEmptyLines) return refuse(400, "too many empty lines");
       begin_ = line_;
     } else if (!has_line_) {

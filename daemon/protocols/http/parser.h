@@ -16,7 +16,8 @@ struct HeadLimits {
 
 /// Strict where leniency would let two readers see two different requests: no folding, no space
 /// before a colon, no bare CR, no control character anywhere. Lenient where a person types: a bare
-/// LF ends a line of the head, and a few empty lines may come first (RFC 9112, section 2.2).
+/// LF ends a line of the head (Request tells where that was mixed with CRLF), and a few empty lines
+/// may come first (RFC 9112, section 2.2).
 ///
 /// The result depends on the bytes alone and never on how they were cut into reads; every byte is
 /// looked at no more than three times.
@@ -60,6 +61,8 @@ class HeadParser {
   std::uint16_t status_ = 0;
   std::uint8_t empty_lines_ = 0;
   bool has_line_ = false;  // the request line is complete
+  bool has_lf_ = false;    // a line of the head ended in a bare LF
+  bool has_crlf_ = false;
   std::string_view reason_;
 };
 

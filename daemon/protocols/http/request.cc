@@ -33,6 +33,7 @@ void Request::clear() {
   method = Method::other;
   minor_version = 1;
   method_text = target = line = {};
+  mixed_line_ends = false;
   clear_fields();
 }
 

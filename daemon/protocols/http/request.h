@@ -30,7 +30,8 @@ class Request : public FieldTable {
   unsigned minor_version = 1;  ///< of HTTP/1.x; 2 and above are treated as 1
   std::string_view method_text;
   std::string_view target;
-  std::string_view line;  ///< the whole request line
+  std::string_view line;         ///< the whole request line
+  bool mixed_line_ends = false;  ///< some lines of the head end in CRLF, others in a bare LF
 
   void clear();
 };

@@ -82,6 +82,16 @@ REQUEST_LINES = [
     refused("9112 2.2", "empty lines without end", b"\r\n" * 50),
     served("9112 2.2", "bare LF ends every line", b"GET /info HTTP/1.1\nHost: x\n\n"),
     served("9112 2.2", "bare LF here, CRLF there", b"GET /info HTTP/1.1\r\nHost: x\n\r\n"),
+    served("9112 2.2", "a body behind bare LFs",
+           b"POST /info HTTP/1.1\nHost: x\nContent-Length: 5\n\nabcde"),
+    *[refused("9112 11.2", f"a body behind mixed line ends: {what}", head) for what, head in (
+        ("Content-Length", b"POST /info HTTP/1.1\r\nHost: x\r\nA: b\nContent-Length: 5\r\n\r\nabcde"),
+        ("chunked", b"POST /info HTTP/1.1\r\nHost: x\r\nA: b\nTransfer-Encoding: chunked\r\n\r\n"
+                    b"0\r\n\r\n"),
+        ("the last line", b"POST /info HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\nabcde"),
+        ("the request line", b"POST /info HTTP/1.1\nHost: x\r\nContent-Length: 5\r\n\r\nabcde"))],
+    served("9112 2.2", "an empty line that ends in another way",
+           b"\nPOST /info HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde"),
     refused("9112 2.2", "a bare CR in the request line", line(b"GET /info\r HTTP/1.1")),
     refused("9112 2.2", "a bare CR first", b"\r" + get()),
     refused("9112 3", "two spaces after the method", line(b"GET  /info HTTP/1.1")),

@@ -52,6 +52,17 @@ TEST(Framing, RefusesAnyOtherTransferEncoding) {
   }
 }
 
+TEST(Framing, TakesNoBodyBehindMixedLineEnds) {
+  for (const char* const field :
+       {"Content-Length: 0", "Content-Length: 5", "Transfer-Encoding: chunked"}) {
+    const std::string name = field;
+    EXPECT_EQ(framing_of(name + "\n").status, 400) << field;
+    EXPECT_EQ(framing_of("A: b\n" + name + "\r\n").status, 400) << field;
+    EXPECT_EQ(framing_of(name + "\r\n").status, 0) << field;
+  }
+  EXPECT_EQ(framing_of("A: b\n").status, 0);
+}
+
 TEST(Framing, KeepsTheConnectionByVersionAndWish) {
   EXPECT_TRUE(framing_of("").keep_alive);
   EXPECT_FALSE(framing_of("Connection: close\r\n").keep_alive);

@@ -17,6 +17,7 @@ struct Outcome {
   std::string method = {};
   std::string target = {};
   unsigned minor_version = 0;
+  bool mixed_line_ends = false;
   std::vector<std::string> fields = {};
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
@@ -29,6 +30,7 @@ Outcome outcome_of(const HeadParser& parser, State state, const Request& request
   outcome.method = request.method_text;
   outcome.target = request.target;
   outcome.minor_version = request.minor_version;
+  outcome.mixed_line_ends = request.mixed_line_ends;
   for (std::size_t i = 0; i < request.field_count(); ++i) {
     const Field& field = request.field(i);
     outcome.fields.push_back(std::string(field.name) + "=" + std::string(field.value));
@@ -78,6 +80,15 @@ TEST(HeadParser, TakesBareLineFeedsAndEmptyLinesFirst) {
   EXPECT_EQ(outcome.state, State::complete);
   EXPECT_EQ(outcome.minor_version, 0U);
   EXPECT_EQ(outcome.fields, std::vector<std::string>{"Host=x"});
+}
+
+TEST(HeadParser, TellsMixedLineEnds) {
+  EXPECT_FALSE(parse_whole("GET / HTTP/1.1\r\nA: b\r\n\r\n").mixed_line_ends);
+  EXPECT_FALSE(parse_whole("GET / HTTP/1.1\nA: b\n\n").mixed_line_ends);
+  EXPECT_FALSE(parse_whole("\r\n\nGET / HTTP/1.1\nA: b\n\n").mixed_line_ends);
+  EXPECT_TRUE(parse_whole("GET / HTTP/1.1\nA: b\r\n\r\n").mixed_line_ends);
+  EXPECT_TRUE(parse_whole("GET / HTTP/1.1\r\nA: b\n\r\n").mixed_line_ends);
+  EXPECT_TRUE(parse_whole("GET / HTTP/1.1\r\nA: b\r\n\n").mixed_line_ends);
 }
 
 TEST(HeadParser, BoundsTheEmptyLines) {
