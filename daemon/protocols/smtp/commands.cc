@@ -253,7 +253,8 @@ void SmtpSession::skip_chunk(std::uint64_t size, const Reply& reason) {
   chunk_refusal_ = reason;
   chunk_left_ = size;
   state_ = State::chunk;
-  connection().set_deadline(protocol_.settings().message_timeout);
+  const auto limit = protocol_.settings().message_timeout;
+  if (limit != limit.zero()) connection().set_deadline(limit);
   if (size == 0) end_chunk();
 }
 

@@ -79,6 +79,7 @@ void SmtpSession::answer_message(const Reply& verdict) {
   if (verdict.is_error()) {
     say(verdict);
   } else {
+    errors_ = 0;
     say(verdict, "Ok: delivered as " + id);
   }
   if (draining_ && connection().is_open()) say_bye(reply::kShuttingDown);

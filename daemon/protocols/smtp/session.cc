@@ -117,10 +117,12 @@ bool SmtpSession::held_up() const {
 std::size_t SmtpSession::read_line(std::string_view input) {
   const std::size_t end = input.find('\n');
   if (end == std::string_view::npos) {
+    time_line();
     if (!overlong_ && input.size() < kMaxMailLine) return 0;
     overlong_ = true;
     return input.size();
   }
+  if (std::exchange(line_is_timed_, false)) connection().clear_deadline();
   std::string_view line = input.substr(0, end);
   bare_lf_ = !line.ends_with('\r');
   if (!bare_lf_) line.remove_suffix(1);
@@ -131,6 +133,15 @@ std::size_t SmtpSession::read_line(std::string_view input) {
   }
   if (draining_ && !transaction_ && connection().is_open()) say_bye(reply::kShuttingDown);
   return end + 1;
+}
+
+/// A line has as long as a client may be silent for: one octet now and then must not hold a
+/// connection for ever. Within a message its own deadline runs.
+void SmtpSession::time_line() {
+  const auto limit = protocol_.settings().idle_timeout;
+  if (line_is_timed_ || limit == limit.zero() || (transaction_ && transaction_->message)) return;
+  line_is_timed_ = true;
+  connection().set_deadline(limit);
 }
 
 std::size_t SmtpSession::read_text(std::string_view input) {
@@ -164,6 +175,7 @@ void SmtpSession::on_drained() { connection().process_again(); }
 void SmtpSession::on_timeout(Timeout which) {
   if (which == Timeout::idle && held_up()) return;  // it waits for us
   const bool idle = which == Timeout::idle || tls_ == Tls::handshake;
+  if (!idle && line_is_timed_) return say_bye(reply::kCommandTooSlow);
   say_bye(idle ? reply::kIdle : reply::kMessageTooSlow);
 }
 

@@ -102,6 +102,7 @@ class SmtpSession final : public Session, private DeliveryClient {
   std::size_t read_text(std::string_view input);
   std::size_t read_chunk(std::string_view input);
   [[nodiscard]] bool held_up() const;
+  void time_line();
   void on_delivery_returned(std::unique_ptr<Delivery> delivery) override;
   void say(const Reply& reply);
   void say(const Reply& reply, std::string_view text);
@@ -144,15 +145,16 @@ class SmtpSession final : public Session, private DeliveryClient {
   std::unique_ptr<Timer> timer_;  // of the greeting or the tarpit
   std::uint64_t chunk_left_ = 0;
   Reply chunk_refusal_;  // of a chunk outside of any message; code 0: none
-  unsigned errors_ = 0;
+  unsigned errors_ = 0;  // since the last message that was accepted
   State state_ = State::silent;
   Tls tls_ = Tls::none;
   bool esmtp_ = false;
   bool chunking_ = false;  // the transaction's text comes by BDAT
   bool last_chunk_ = false;
-  bool overlong_ = false;   // the rest of a line that was too long is dropped
-  bool bare_lf_ = false;    // the last command line ended with LF alone
-  bool held_back_ = false;  // in the tarpit
+  bool overlong_ = false;       // the rest of a line that was too long is dropped
+  bool line_is_timed_ = false;  // the deadline is that of a command line whose end is not there yet
+  bool bare_lf_ = false;        // the last command line ended with LF alone
+  bool held_back_ = false;      // in the tarpit
   bool draining_ = false;
   bool peer_ended_ = false;
 };

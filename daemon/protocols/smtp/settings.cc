@@ -104,7 +104,7 @@ constexpr std::array kRows = {
     SettingRow{.key = "max_errors",
                .kind = ValueKind::integer,
                .default_value = "20",
-               .help = "error answers after which a session is closed",
+               .help = "error answers, no message accepted between them, that end a session",
                .minimum = 1,
                .maximum = 1'000'000},
     SettingRow{
@@ -207,6 +207,7 @@ SmtpSettings SmtpSettings::from(const config::Settings& settings,
   smtp.max_line_length = own.integer("max_line_length");
   smtp.max_errors = static_cast<unsigned>(own.integer("max_errors"));
   smtp.normalise_bare_newline = own.text("bare_newline") == "normalise";
+  smtp.idle_timeout = listener.idle_timeout;
   smtp.message_timeout = own.duration("message_timeout");
   smtp.greet_delay = own.duration("greet_delay");
   smtp.tarpit = own.duration("tarpit");

@@ -21,8 +21,9 @@ struct SmtpSettings {
   std::uint64_t max_message_size = 0;  ///< octets
   std::size_t max_recipients = 0;
   std::size_t max_line_length = 0;  ///< of a message's text, without its line end
-  unsigned max_errors = 0;          ///< error answers in a session
+  unsigned max_errors = 0;          ///< error answers with no message accepted between
   bool normalise_bare_newline = false;
+  std::chrono::milliseconds idle_timeout{};  ///< here: how long a command line may take; zero: none
   std::chrono::milliseconds message_timeout{};  ///< from DATA or the first BDAT to the end
   std::chrono::milliseconds greet_delay{};      ///< zero: no look for early talkers
   std::chrono::milliseconds tarpit{};           ///< after each error beyond kTarpitAfter

@@ -345,6 +345,15 @@ TEST_F(SessionTest, AChunkOutOfOrderIsNeverReadAsCommands) {
   EXPECT_THAT(ask("NOOP\r\n"), StartsWith("250 "));
 }
 
+TEST_F(SessionTest, AChunkOutOfOrderMayTakeAnyTimeWhenMessagesMay) {
+  settings_.message_timeout = std::chrono::milliseconds(0);
+  start();
+  hello();
+  ask("BDAT 6 LAST\r\nQUIT", 0);
+  for (int i = 0; i < 20; ++i) turn();
+  EXPECT_THAT(ask("\r\n"), StartsWith("503 "));
+}
+
 TEST_F(SessionTest, ChunksThatAreTooMuchAreRefusedAtOnce) {
   start();
   envelope();
@@ -387,6 +396,20 @@ TEST_F(SessionTest, ClosesAfterTooManyErrors) {
   ask("FOO\r\n");
   EXPECT_THAT(ask("FOO\r\nNOOP\r\n", 2), AllOf(StartsWith("500 "), HasSubstr("421 4.7.0")));
   EXPECT_TRUE(turn_until([&] { return ended_; }));
+}
+
+TEST_F(SessionTest, AnAcceptedMessageMakesErrorsGood) {
+  settings_.max_errors = 3;
+  start();
+  hello();
+  for (int i = 0; i < 3; ++i) {
+    ask("FOO\r\n");
+    ask("MAIL FROM:<a@x>\r\n");
+    EXPECT_THAT(ask("RCPT TO:<a@elsewhere.example>\r\n"), StartsWith("550 "));
+    ask("RCPT TO:<bob@example.org>\r\n");
+    ask("DATA\r\n");
+    EXPECT_THAT(ask("hi\r\n.\r\n"), StartsWith("250 "));
+  }
 }
 
 TEST_F(SessionTest, TarpitsThoseWhoErrOften) {
@@ -493,6 +516,34 @@ TEST_F(SessionTest, IdleOnesAreTold) {
   connection_->set_idle_timeout(std::chrono::milliseconds(20));
   EXPECT_TRUE(turn_until([&] { return ended_; }));
   EXPECT_THAT(received_, StartsWith("421 4.4.2"));
+}
+
+TEST_F(SessionTest, SlowCommandsHaveADeadline) {
+  settings_.idle_timeout = std::chrono::milliseconds(30);
+  for (const std::string_view start_of_line : {"", "NOOP "}) {
+    start();
+    hello();
+    ended_ = false;
+    received_.clear();
+    send(start_of_line);
+    EXPECT_TRUE(turn_until([&] {
+      send("x");  // also beyond the longest line
+      return ended_;
+    }));
+    EXPECT_THAT(received_, StartsWith("421 4.4.2"));
+  }
+}
+
+TEST_F(SessionTest, ACommandThatIsThereHasNoDeadline) {
+  settings_.idle_timeout = std::chrono::milliseconds(30);
+  start();
+  hello();
+  send("NO");
+  turn();
+  EXPECT_THAT(ask("OP\r\n"), StartsWith("250 "));
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(60);
+  EXPECT_TRUE(turn_until([&] { return std::chrono::steady_clock::now() > end; }));
+  EXPECT_THAT(ask("NOOP\r\n"), StartsWith("250 "));
 }
 
 TEST_F(SessionTest, SlowMessagesHaveADeadline) {
