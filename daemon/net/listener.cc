@@ -160,11 +160,11 @@ bool Listener::accept_one(Accepting& accepting) {
 void Listener::admit(UniqueFd socket, const SocketAddress& peer) {
   counters().accepted.add(1);
   if (!allows(peer)) {
-    refuse(std::move(socket), peer, "address not allowed");
+    refuse(std::move(socket), peer, Refusal::address);
     return;
   }
   if (const auto ip = peer.ip(); ip && !shared_->per_client.take(*ip)) {
-    refuse(std::move(socket), peer, "max_connections_per_client");
+    refuse(std::move(socket), peer, Refusal::connections);
     return;
   }
   auto connection = std::make_unique<Connection>(io_, *this, counters(), std::move(socket), peer);
@@ -179,10 +179,15 @@ void Listener::admit(UniqueFd socket, const SocketAddress& peer) {
   started.start(std::move(session));
 }
 
-void Listener::refuse(UniqueFd socket, const SocketAddress& peer, std::string_view why) {
+void Listener::refuse(UniqueFd socket, const SocketAddress& peer, Refusal why) {
   counters().refused.add(1);
   shared_->connections.give_back();
   shared_->total.give_back();
+  const std::string_view words = generation_->stream->refusal(why);
+  // A socket that is new has room for them; a client that is gone misses nothing.
+  if (!words.empty()) {
+    (void)!::send(socket.get(), words.data(), words.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
   // Not with a reset: that may come before connect() has returned, which would fail then.
   socket.reset();
   if (!log_enabled(LogLevel::info)) return;
@@ -191,7 +196,8 @@ void Listener::refuse(UniqueFd socket, const SocketAddress& peer, std::string_vi
       .listener(shared_->name)
       .protocol(shared_->protocol)
       .client(client)
-      .send(shared_->name + ": " + client + " refused: " + std::string(why));
+      .send(shared_->name + ": " + client + " refused: " +
+            (why == Refusal::address ? "address not allowed" : "max_connections_per_client"));
 }
 
 bool Listener::allows(const SocketAddress& peer) const {

@@ -132,7 +132,7 @@ class Listener final : public ConnectionOwner, private DatagramPolicy {
   /// False when accepting has to pause.
   bool accept_one(Accepting& accepting);
   void admit(UniqueFd socket, const SocketAddress& peer);
-  void refuse(UniqueFd socket, const SocketAddress& peer, std::string_view why);
+  void refuse(UniqueFd socket, const SocketAddress& peer, Refusal why);
   [[nodiscard]] bool allows(const SocketAddress& peer) const override;
   [[nodiscard]] DatagramProtocol* protocol() const override { return generation_->datagram.get(); }
   void pause_accepting(std::string_view why);

@@ -63,6 +63,12 @@ class Session {
   Connection& connection_;
 };
 
+/// Why a client is turned away before it has a session.
+enum class Refusal : std::uint8_t {
+  address,      ///< the listener's allow and deny
+  connections,  ///< its max_connections_per_client
+};
+
 /// A stream protocol as one listener speaks it, made from the listener's immutable settings: one
 /// instance a worker and a generation of the configuration. Sessions may refer to it: it is freed
 /// after the last of them.
@@ -70,6 +76,9 @@ class StreamProtocol {
  public:
   virtual ~StreamProtocol() = default;
   [[nodiscard]] virtual std::unique_ptr<Session> open(Connection& connection) = 0;
+  /// What such a client hears before it is closed, in a few hundred bytes; nothing where the client
+  /// speaks first and would take it for an answer.
+  [[nodiscard]] virtual std::string_view refusal(Refusal /*why*/) const { return {}; }
   /// Whether an access log that is a file is the protocol's, with a line for each request, instead
   /// of the listener's, with a line for each connection.
   [[nodiscard]] virtual bool logs_requests() const { return false; }

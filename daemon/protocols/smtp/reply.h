@@ -74,6 +74,7 @@ inline constexpr Reply kStorageFailed{451, "4.3.0", "Storage failed; try again l
 inline constexpr Reply kUnfinished{451, "4.4.2", "Connection ended before the end of the message"};
 
 inline constexpr Reply kTooManyErrors{421, "4.7.0", "Too many errors"};
+inline constexpr Reply kAddressNotAllowed{554, "5.7.1", "No mail is taken from your address"};
 inline constexpr Reply kTooManyConnections{421, "4.7.0",
                                            "Too many connections from you; slow down"};
 inline constexpr Reply kTooManyMessages{450, "4.7.1", "Too many messages from you; slow down"};

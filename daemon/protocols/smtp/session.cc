@@ -16,6 +16,17 @@ bool counts_as_error(const Reply& reply) {
   return reply.code >= 500 || reply.code == reply::kTooManyMessages.code;
 }
 
+/// A last reply: it names the host, as the greeting would have (RFC 5321, section 4.2.3).
+std::string farewell(const Reply& reply, std::string_view hostname) {
+  std::string line = std::to_string(reply.code);
+  for (const std::string_view word : {reply.enhanced, hostname, reply.text}) {
+    line += ' ';
+    line += word;
+  }
+  line += "\r\n";
+  return line;
+}
+
 }  // namespace
 
 SmtpProtocol::SmtpProtocol(IoContext& io, SmtpSettings settings,
@@ -36,6 +47,8 @@ SmtpProtocol::SmtpProtocol(IoContext& io, SmtpSettings settings,
                 "250-CHUNKING\r\n";
   extensions_with_starttls_ = extensions_ + "250-STARTTLS\r\n250 HELP\r\n";
   extensions_ += "250 HELP\r\n";
+  address_refused_ = farewell(reply::kAddressNotAllowed, settings_.hostname);
+  connections_refused_ = farewell(reply::kTooManyConnections, settings_.hostname);
 }
 
 SmtpProtocol::~SmtpProtocol() { courier_->close(); }
@@ -234,15 +247,7 @@ void SmtpSession::say(const Reply& reply, std::string_view text) {
 void SmtpSession::say_bye(const Reply& reply) {
   state_ = State::commands;
   transaction_.reset();
-  std::string line = std::to_string(reply.code);
-  line += ' ';
-  line += reply.enhanced;
-  line += ' ';
-  line += protocol_.settings().hostname;
-  line += ' ';
-  line += reply.text;
-  line += "\r\n";
-  connection().write(line);
+  connection().write(farewell(reply, protocol_.settings().hostname));
   connection().close();
 }
 

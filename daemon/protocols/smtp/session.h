@@ -31,6 +31,10 @@ class SmtpProtocol final : public StreamProtocol {
 
   [[nodiscard]] std::unique_ptr<Session> open(Connection& connection) override;
 
+  [[nodiscard]] std::string_view refusal(Refusal why) const override {
+    return why == Refusal::address ? address_refused_ : connections_refused_;
+  }
+
   [[nodiscard]] const SmtpSettings& settings() const { return settings_; }
   [[nodiscard]] const MailService& service() const { return *service_; }
   [[nodiscard]] const std::shared_ptr<Courier>& courier() const { return courier_; }
@@ -47,6 +51,8 @@ class SmtpProtocol final : public StreamProtocol {
   std::string greeting_;
   std::string extensions_;
   std::string extensions_with_starttls_;
+  std::string address_refused_;
+  std::string connections_refused_;
 };
 
 /// A line longer than this is no command, whatever its parameters are (RFC 5321, section 4.5.3.1.4,

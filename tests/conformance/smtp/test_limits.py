@@ -146,6 +146,18 @@ def test_connections_per_minute(serve):
         assert client.reply().startswith(b"421 4.7.0 ")
 
 
+def test_who_is_turned_away_hears_why(serve):
+    """Sections 3.1 and 3.8."""
+    server = serve("max_connections_per_client = 2\n")
+    with server.client(), server.client(), server.client(greeting=False) as third:
+        assert third.reply().startswith(b"421 4.7.0 netd.example.org ")
+        assert third.reply() == b""
+    denying = serve("deny = 127.0.0.0/8\n")
+    with denying.client(greeting=False) as client:
+        assert client.reply().startswith(b"554 5.7.1 netd.example.org ")
+        assert client.reply() == b""
+
+
 def test_messages_per_minute(serve):
     server = serve("messages_per_minute = 2\n")
     with server.client() as client:
