@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -258,16 +259,20 @@ int CommandLine::run(int argc, const char* const* argv) {
     app_.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return finish_output(app_.exit(error));
+    // What CLI11 has read so far it keeps to itself.
+    const std::span words(argv, static_cast<std::size_t>(argc));
+    const auto own = std::ranges::find(words, std::string_view("--"));
+    context_.json = std::find(words.begin(), own, std::string_view("--json")) != own;
     if (argc > 1) {
       const std::string unknown = unknown_command({argv + 1, argv + argc});
-      if (!unknown.empty()) return complain(unknown, kUsage);
+      if (!unknown.empty()) return complain(unknown, kUsage, context_);
     }
-    complain(error.what(), kUsage);
+    complain(error.what(), kUsage, context_);
     return complain("netctl --help shows the commands, netctl COMMAND --help its options", kUsage);
   }
   if (!timeout_.empty()) {
     const auto timeout = parse_seconds(timeout_);
-    if (!timeout) return complain("--timeout: " + timeout.error().what(), kUsage);
+    if (!timeout) return complain("--timeout: " + timeout.error().what(), kUsage, context_);
     context_.timeout = *timeout;
     context_.timeout_given = true;
   }

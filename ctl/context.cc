@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "ctl/humanize.h"
+#include "daemon/control/json_text.h"
 
 namespace netd::ctl {
 
@@ -16,6 +17,26 @@ int complain(std::string_view message, int status) {
   const std::string line = "netctl: " + shown(message) + "\n";
   (void)std::fwrite(line.data(), 1, line.size(), stderr);
   return status;
+}
+
+int complain(std::string_view message, int status, const Context& context) {
+  const std::string_view code = status == kUsage         ? "usage"
+                                : status == kUnreachable ? "unreachable"
+                                                         : "failed";
+  return complain(message, status, code, context);
+}
+
+int complain(std::string_view message, int status, std::string_view code, const Context& context) {
+  if (context.json) {
+    const std::string document = control::JsonWriter()
+                                     .add("status", "error")
+                                     .add("code", code)
+                                     .add("message", message)
+                                     .object() +
+                                 "\n";
+    (void)std::fputs(document.c_str(), context.document);
+  }
+  return complain(message, status);
 }
 
 int finish_output(int status) {

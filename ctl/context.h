@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdio>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,7 @@ struct Context {
   milliseconds timeout{30'000};  ///< zero: none
   bool timeout_given = false;
   Terminal terminal;
+  std::FILE* document = stdout;  ///< where the document of --json goes
 
   [[nodiscard]] Result<ControlClient> connect() const { return ControlClient::connect(socket); }
 };
@@ -32,5 +34,12 @@ void print(std::string_view text);
 int complain(std::string_view message, int status);
 /// Flushes standard output; kFailed when not all of it could be written, else `status`.
 [[nodiscard]] int finish_output(int status);
+
+/// The last word of a command that fails: says it on standard error and, with --json, as the one
+/// document that the command prints. Its `code` is "failed", "usage" or "unreachable", after
+/// `status`.
+int complain(std::string_view message, int status, const Context& context);
+/// The same with a code of the command's own.
+int complain(std::string_view message, int status, std::string_view code, const Context& context);
 
 }  // namespace netd::ctl

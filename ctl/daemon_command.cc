@@ -43,14 +43,15 @@ int print_answer(const control::CommandWords& command, const std::string& answer
   const bool usage = outcome.code == "missing_member" || outcome.code == "bad_value";
   const int failure = usage ? kUsage : kFailed;
   if (outcome.status.empty()) {
-    return complain("what answers on " + context.socket + " is not netd", kUnreachable);
+    return complain("what answers on " + context.socket + " is not netd", kUnreachable, context);
   }
   if (context.json) {
     print(answer + "\n");
     return refused || empty ? failure : kDone;
   }
   if (empty) {
-    return complain(command.type == "result" ? "it is not done yet" : "no task is ready", kFailed);
+    return complain(command.type == "result" ? "it is not done yet" : "no task is ready", kFailed,
+                    context);
   }
   if (refused) {
     // Line by line: the mistakes of a configuration are many.
@@ -73,9 +74,9 @@ int print_answer(const control::CommandWords& command, const std::string& answer
 int run_daemon_command(const control::CommandWords& command,
                        const std::vector<control::GivenArgument>& given, const Context& context) {
   const auto request = control::build_request(command, given);
-  if (!request) return complain(request.error().what(), kUsage);
+  if (!request) return complain(request.error().what(), kUsage, context);
   auto client = context.connect();
-  if (!client) return complain(client.error().what(), kUnreachable);
+  if (!client) return complain(client.error().what(), kUnreachable, context);
   milliseconds timeout = context.timeout;
   const bool waits = command.type == "consume" || command.type == "result";
   if (timeout > milliseconds(0) && waits) timeout += asked_wait(*request);
@@ -83,7 +84,7 @@ int run_daemon_command(const control::CommandWords& command,
   if (answer && outcome_of(*answer).code == "not_found") {
     if (const auto other = with_number_as_id(*request)) answer = client->ask(*other, timeout);
   }
-  if (!answer) return complain(answer.error().what(), kUnreachable);
+  if (!answer) return complain(answer.error().what(), kUnreachable, context);
   return print_answer(command, *answer, context);
 }
 

@@ -44,16 +44,16 @@ bool is_wanted(const std::string& event, const EventOptions& options) {
 
 int follow(const EventOptions& options, const Context& context) {
   auto client = context.connect();
-  if (!client) return complain(client.error().what(), kUnreachable);
+  if (!client) return complain(client.error().what(), kUnreachable, context);
   control::JsonWriter request;
   request.add("type", "subscribe");
   if (!options.kinds.empty()) request.add_list("events", options.kinds);
   const auto answer = client->ask(request.object(), context.timeout);
-  if (!answer) return complain(answer.error().what(), kUnreachable);
-  if (outcome_of(*answer).status != "ok") return complain(render_error(*answer), kFailed);
+  if (!answer) return complain(answer.error().what(), kUnreachable, context);
+  if (outcome_of(*answer).status != "ok") return complain(render_error(*answer), kFailed, context);
   for (int seen = 0; options.count == 0 || seen < options.count;) {
     const auto event = client->read_line(milliseconds(0));
-    if (!event) return complain(event.error().what(), kUnreachable);
+    if (!event) return complain(event.error().what(), kUnreachable, context);
     if (!is_wanted(*event, options)) continue;
     ++seen;
     print(context.json ? *event + "\n" : render_event(*event, context.terminal));

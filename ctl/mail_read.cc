@@ -60,9 +60,9 @@ void add_filter(CLI::App& command, MailOptions& options) {
 /// What went wrong, told; or nothing, and `found` is the mail, the newest first.
 int find_mail(const MailOptions& options, const Context& context, std::vector<StoredMail>& found) {
   const MailRoots roots = find_mail_roots(options.source, context);
-  if (roots.status != kDone) return complain(roots.error, roots.status);
+  if (roots.status != kDone) return complain(roots.error, roots.status, context);
   auto listed = list_mail(roots.folders);
-  if (!listed) return complain(listed.error().what(), kFailed);
+  if (!listed) return complain(listed.error().what(), kFailed, context);
   found = std::move(*listed);
   return kDone;
 }
@@ -99,9 +99,10 @@ int list(const MailOptions& options, const Context& context) {
 }
 
 /// By its id, by the beginning of it when that is one message's alone, or "latest".
-int find_one(const std::string& id, const std::vector<StoredMail>& all, StoredMail& found) {
+int find_one(const std::string& id, const std::vector<StoredMail>& all, const Context& context,
+             StoredMail& found) {
   if (id == "latest") {
-    if (all.empty()) return complain("no mail", kFailed);
+    if (all.empty()) return complain("no mail", kFailed, context);
     found = all.front();
     return kDone;
   }
@@ -114,30 +115,34 @@ int find_one(const std::string& id, const std::vector<StoredMail>& all, StoredMa
     }
     // One message may lie in several mailboxes.
     if (hit != nullptr && hit->id != stored.id) {
-      return complain("more than one message's id begins with " + id, kFailed);
+      return complain("more than one message's id begins with " + id, kFailed, context);
     }
     hit = &stored;
   }
-  if (hit == nullptr) return complain("no message " + id, kFailed);
+  if (hit == nullptr) return complain("no message " + id, kFailed, context);
   found = *hit;
   return kDone;
 }
 
 int show(const MailOptions& options, const Context& context) {
+  if (context.json && (options.raw || options.part != 0)) {
+    return complain("mail show: --raw and --part print what is no JSON", kUsage, context);
+  }
   std::vector<StoredMail> all;
   if (const int status = find_mail(options, context, all); status != kDone) return status;
   StoredMail stored;
-  if (const int status = find_one(options.ids.front(), all, stored); status != kDone) {
+  if (const int status = find_one(options.ids.front(), all, context, stored); status != kDone) {
     return status;
   }
   auto text = read_mail(stored.path);
-  if (!text) return complain(text.error().what(), kFailed);
+  if (!text) return complain(text.error().what(), kFailed, context);
   OpenedMail opened{.stored = stored, .text = std::move(*text), .mail = {}};
   opened.mail = Mail::parse(opened.text);
   if (options.part != 0) {
     const auto parts = opened.mail.attachments();
     if (options.part > parts.size()) {
-      return complain("the message has " + std::to_string(parts.size()) + " attachments", kFailed);
+      return complain("the message has " + std::to_string(parts.size()) + " attachments", kFailed,
+                      context);
     }
     print(parts[options.part - 1]->content());
   } else if (options.raw) {
@@ -151,14 +156,14 @@ int show(const MailOptions& options, const Context& context) {
 /// Removes every copy of the messages that are meant.
 int remove(const MailOptions& options, const Context& context) {
   if (options.ids.empty() && !options.filter.any() && !options.all) {
-    return complain("mail delete: which? An ID, a filter such as --to, or --all", kUsage);
+    return complain("mail delete: which? An ID, a filter such as --to, or --all", kUsage, context);
   }
   std::vector<StoredMail> all;
   if (const int status = find_mail(options, context, all); status != kDone) return status;
   std::unordered_set<std::string> ids;
   for (const std::string& id : options.ids) {
     StoredMail stored;
-    if (const int status = find_one(id, all, stored); status != kDone) return status;
+    if (const int status = find_one(id, all, context, stored); status != kDone) return status;
     ids.insert(stored.id);
   }
   std::size_t removed = 0;
@@ -171,7 +176,7 @@ int remove(const MailOptions& options, const Context& context) {
     if (::unlink(stored.path.c_str()) == 0) {
       ++removed;
     } else if (errno != ENOENT) {
-      return complain(system_error("remove " + stored.path, errno).what(), kFailed);
+      return complain(system_error("remove " + stored.path, errno).what(), kFailed, context);
     }
   }
   const std::string count = std::to_string(removed);
@@ -182,14 +187,14 @@ int remove(const MailOptions& options, const Context& context) {
 /// Until enough messages match; what was looked at once is not looked at again.
 int wait(const MailOptions& options, const Context& context) {
   const MailRoots roots = find_mail_roots(options.source, context);
-  if (roots.status != kDone) return complain(roots.error, roots.status);
+  if (roots.status != kDone) return complain(roots.error, roots.status, context);
   const bool for_ever = context.timeout == milliseconds::zero();
   const auto give_up = std::chrono::steady_clock::now() + context.timeout;
   std::unordered_set<std::string> seen;
   std::vector<StoredMail> hits;
   for (bool first = true;; first = false) {
     const auto listed = list_mail(roots.folders);
-    if (!listed) return complain(listed.error().what(), kFailed);
+    if (!listed) return complain(listed.error().what(), kFailed, context);
     for (auto stored = listed->rbegin(); stored != listed->rend(); ++stored) {
       if (!seen.insert(stored->mailbox + '/' + stored->id).second || (first && options.only_new))
         continue;
@@ -201,7 +206,7 @@ int wait(const MailOptions& options, const Context& context) {
     if (!for_ever && std::chrono::steady_clock::now() >= give_up) {
       return complain("no such mail came in time (" + std::to_string(hits.size()) + " of " +
                           std::to_string(options.count) + ")",
-                      kFailed);
+                      kFailed, context);
     }
     std::this_thread::sleep_for(kPoll);
   }

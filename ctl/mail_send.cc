@@ -14,6 +14,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "ctl/clients/dial.h"
 #include "ctl/custom_commands.h"
 #include "ctl/humanize.h"
 #include "ctl/input.h"
@@ -69,18 +70,17 @@ bool has_line_end(const std::string& text) {
 /// HOST:PORT, tcp:HOST:PORT or unix:PATH; else netd's first SMTP listener. What went wrong is told.
 int find_server(const SendOptions& options, const Context& context, Endpoint& server) {
   if (!options.server.empty()) {
-    const bool has_kind = options.server.starts_with("tcp:") || options.server.starts_with("unix:");
-    auto parsed = Endpoint::parse(has_kind ? options.server : "tcp:" + options.server);
+    auto parsed = parse_target(options.server, Transport::tcp);
     const bool usable = parsed && (parsed->transport == Transport::unix_stream ||
                                    (parsed->transport == Transport::tcp && parsed->port != 0));
-    if (!usable) return complain("--server: expected HOST:PORT or unix:PATH", kUsage);
+    if (!usable) return complain("--server: expected HOST:PORT or unix:PATH", kUsage, context);
     server = std::move(*parsed);
     return kDone;
   }
   auto client = context.connect();
-  if (!client) return complain(client.error().what(), kUnreachable);
+  if (!client) return complain(client.error().what(), kUnreachable, context);
   const auto answer = client->ask(R"({"type":"listeners"})", context.timeout);
-  if (!answer) return complain(answer.error().what(), kUnreachable);
+  if (!answer) return complain(answer.error().what(), kUnreachable, context);
   const OrderedJson document = OrderedJson::parse(*answer, nullptr, false);
   for (const OrderedJson& listener : array(document, "listeners")) {
     if (raw_text(listener, "protocol") != "smtp") continue;
@@ -99,10 +99,10 @@ int find_server(const SendOptions& options, const Context& context, Endpoint& se
                   kFailed);
 }
 
-int make_message(const SendOptions& options, std::string& message) {
+int make_message(const SendOptions& options, const Context& context, std::string& message) {
   if (!options.file.empty()) {
     auto text = read_input(options.file);
-    if (!text) return complain(text.error().what(), kFailed);
+    if (!text) return complain(text.error().what(), kFailed, context);
     message = with_crlf(*text);
     return kDone;
   }
@@ -116,21 +116,21 @@ int make_message(const SendOptions& options, std::string& message) {
   for (const std::string& header : options.headers) {
     const std::size_t colon = header.find(':');
     if (colon == 0 || colon == std::string::npos || header.find(' ') < colon) {
-      return complain("--header: expected \"NAME: VALUE\"", kUsage);
+      return complain("--header: expected \"NAME: VALUE\"", kUsage, context);
     }
   }
   auto text =
       options.body && *options.body != "-" ? Result<std::string>(*options.body) : read_input("-");
-  if (!text) return complain(text.error().what(), kFailed);
+  if (!text) return complain(text.error().what(), kFailed, context);
   draft.text = std::move(*text);
   if (!options.html_file.empty()) {
     auto html = read_input(options.html_file);
-    if (!html) return complain(html.error().what(), kFailed);
+    if (!html) return complain(html.error().what(), kFailed, context);
     draft.html = std::move(*html);
   }
   for (const std::string& path : options.attachments) {
     auto content = read_input(path);
-    if (!content) return complain(content.error().what(), kFailed);
+    if (!content) return complain(content.error().what(), kFailed, context);
     draft.attachments.push_back({path.substr(path.rfind('/') + 1), std::move(*content)});
   }
   message = compose(draft, std::chrono::system_clock::now(), unique_id(), host_name());
@@ -162,7 +162,7 @@ int report(const Submission& submission, const Context& context) {
     if (!reply.is_positive()) complain(shown(address) + " is refused: " + words_of(reply), kFailed);
   }
   if (!submission.accepted) {
-    return complain("the message is refused: " + words_of(submission.reply), kFailed);
+    return complain("the message is refused: " + words_of(submission.reply), kFailed, context);
   }
   print(words_of(submission.reply) + '\n');
   return all ? kDone : kFailed;
@@ -173,20 +173,27 @@ int send(const SendOptions& options, const Context& context) {
   given.insert(given.end(), options.headers.begin(), options.headers.end());
   given.insert(given.end(), {options.from, options.subject});
   if (std::ranges::any_of(given, has_line_end)) {
-    return complain("mail send: a line end in an address or a header", kUsage);
+    return complain("mail send: a line end in an address or a header", kUsage, context);
   }
   std::string message;
-  if (const int status = make_message(options, message); status != kDone) return status;
+  if (const int status = make_message(options, context, message); status != kDone) return status;
   Endpoint server;
   if (const int status = find_server(options, context, server); status != kDone) return status;
   auto client = SmtpClient::connect(server, context.timeout);
-  if (!client) return complain(client.error().what(), kUnreachable);
+  if (!client) {
+    const ClientError& error = client.error();
+    return complain(error.message, kUnreachable, trouble_word(error.trouble), context);
+  }
   Envelope envelope{.sender = address_of(options.from), .recipients = {}};
   for (const std::string& recipient : options.to) {
     envelope.recipients.push_back(address_of(recipient));
   }
   const auto submission = client->submit(envelope, message, host_name());
-  if (!submission) return complain(server.text() + ": " + submission.error().what(), kFailed);
+  if (!submission) {
+    const ClientError& error = submission.error();
+    return complain(server.text() + ": " + error.message, kFailed, trouble_word(error.trouble),
+                    context);
+  }
   return report(*submission, context);
 }
 

@@ -1,17 +1,7 @@
 #include "ctl/smtp_client.h"
 
-#include <fcntl.h>
-#include <netdb.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <memory>
 #include <utility>
 
 #include "daemon/base/text.h"
@@ -20,55 +10,13 @@ namespace netd::ctl {
 
 namespace {
 
-using std::chrono::milliseconds;
-
-struct FreeAddresses {
-  void operator()(addrinfo* list) const { ::freeaddrinfo(list); }
-};
-
 bool is_ascii(std::string_view text) {
   return std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
 }
 
-Result<UniqueFd> open_socket(int family, const sockaddr* address, socklen_t length,
-                             milliseconds timeout) {
-  UniqueFd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd) return fail_system("socket", errno);
-  // connect(2) heeds the time-out for sending, too.
-  const timeval time{.tv_sec = timeout.count() / 1000,
-                     .tv_usec = static_cast<suseconds_t>(timeout.count() % 1000 * 1000)};
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
-  if (::connect(fd.get(), address, length) == 0) return fd;
-  return fail_system("connect", errno == EINPROGRESS ? ETIMEDOUT : errno);
+std::unexpected<ClientError> failed(std::string message) {
+  return std::unexpected(ClientError{Trouble::failed, std::move(message)});
 }
-
-Result<UniqueFd> connect_to(const Endpoint& server, milliseconds timeout) {
-  if (server.transport == Transport::unix_stream) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (server.name.size() >= sizeof address.sun_path) return fail_system("connect", ENAMETOOLONG);
-    std::memcpy(address.sun_path, server.name.data(), server.name.size());
-    return open_socket(AF_UNIX, reinterpret_cast<const sockaddr*>(&address), sizeof address,
-                       timeout);
-  }
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* list = nullptr;
-  const std::string host = server.host == "*" ? "localhost" : server.host;
-  const int error = ::getaddrinfo(host.c_str(), std::to_string(server.port).c_str(), &hints, &list);
-  if (error != 0) return fail("look up " + host + ": " + ::gai_strerror(error));
-  const std::unique_ptr<addrinfo, FreeAddresses> owner(list);
-  Result<UniqueFd> last = fail("look up " + host + ": no address");
-  for (const addrinfo* each = list; each != nullptr; each = each->ai_next) {
-    last = open_socket(each->ai_family, each->ai_addr, each->ai_addrlen, timeout);
-    if (last) break;
-  }
-  return last;
-}
-
-/// errno of a socket with a time-out says something else when it is over.
-int reason() { return errno == EAGAIN ? ETIMEDOUT : errno; }
 
 bool offers(std::string_view extensions, std::string_view keyword) {
   return std::ranges::any_of(split(extensions, '\n'), [&](std::string_view line) {
@@ -92,14 +40,14 @@ std::string dot_stuffed(std::string_view message) {
   return result;
 }
 
-Result<SmtpClient> SmtpClient::connect(const Endpoint& server, milliseconds timeout) {
-  auto fd = connect_to(server, timeout);
-  if (!fd) return std::unexpected(fd.error().within(server.text()));
-  return SmtpClient(std::move(*fd));
+ClientResult<SmtpClient> SmtpClient::connect(const Endpoint& server, milliseconds timeout) {
+  auto fd = dial(server, timeout);
+  if (!fd) return std::unexpected(fd.error());
+  return SmtpClient(std::move(*fd), timeout);
 }
 
-Result<Submission> SmtpClient::submit(const Envelope& envelope, std::string_view message,
-                                      std::string_view own_name) {
+ClientResult<Submission> SmtpClient::submit(const Envelope& envelope, std::string_view message,
+                                            std::string_view own_name) {
   Submission submission;
   const auto refused = [&](SmtpReply reply) {
     submission.reply = std::move(reply);
@@ -132,15 +80,17 @@ Result<Submission> SmtpClient::submit(const Envelope& envelope, std::string_view
   reply = ask("DATA");
   if (!reply) return std::unexpected(reply.error());
   if (reply->code != 354) return refused(std::move(*reply));
-  if (auto sent = send(dot_stuffed(message)); !sent) return std::unexpected(sent.error());
+  const auto sent = send_all(fd_.get(), dot_stuffed(message), timeout_);
   reply = read_reply();
+  // Who wants no more of it may have said why before he closed.
+  if (!reply && !sent) return std::unexpected(sent.error());
   if (!reply) return std::unexpected(reply.error());
   submission.accepted = reply->is_positive();
   return refused(std::move(*reply));
 }
 
 /// The greeting and EHLO, or HELO where that is not known.
-Result<SmtpReply> SmtpClient::greet(std::string_view own_name, std::string_view& extensions) {
+ClientResult<SmtpReply> SmtpClient::greet(std::string_view own_name, std::string_view& extensions) {
   auto reply = read_reply();
   if (!reply || !reply->is_positive()) return reply;
   reply = ask("EHLO " + std::string(own_name));
@@ -150,32 +100,23 @@ Result<SmtpReply> SmtpClient::greet(std::string_view own_name, std::string_view&
   return reply;
 }
 
-Result<SmtpReply> SmtpClient::ask(std::string line) {
+ClientResult<SmtpReply> SmtpClient::ask(std::string line) {
   line += "\r\n";
-  if (auto sent = send(line); !sent) return std::unexpected(sent.error());
+  if (auto sent = send_all(fd_.get(), line, timeout_); !sent) return std::unexpected(sent.error());
   return read_reply();
 }
 
-Result<void> SmtpClient::send(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t sent = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0) return fail_system("send", reason());
-    bytes.remove_prefix(static_cast<std::size_t>(sent));
-  }
-  return {};
-}
-
-Result<SmtpReply> SmtpClient::read_reply() {
+ClientResult<SmtpReply> SmtpClient::read_reply() {
   SmtpReply reply;
   std::size_t length = 0;
+  const Deadline deadline = deadline_of(timeout_);
   while (true) {
-    const auto line = read_line();
+    const auto line = read_line(deadline);
     if (!line) return std::unexpected(line.error());
     const auto code = parse_decimal(std::string_view(*line).substr(0, 3));
     length += line->size();
     if (line->size() < 3 || !code || length > kMaxReply) {
-      return fail("the server does not speak SMTP: it said \"" + printable(*line) + '"');
+      return failed("the server does not speak SMTP: it said \"" + printable(*line) + '"');
     }
     reply.code = static_cast<unsigned>(*code);
     if (!reply.text.empty()) reply.text += '\n';
@@ -184,7 +125,7 @@ Result<SmtpReply> SmtpClient::read_reply() {
   }
 }
 
-Result<std::string> SmtpClient::read_line() {
+ClientResult<std::string> SmtpClient::read_line(Deadline deadline) {
   while (true) {
     const std::size_t end = received_.find('\n');
     if (end != std::string::npos) {
@@ -193,13 +134,12 @@ Result<std::string> SmtpClient::read_line() {
       if (line.ends_with('\r')) line.pop_back();
       return line;
     }
-    if (received_.size() > kMaxReply) return fail("the server does not speak SMTP");
+    if (received_.size() > kMaxReply) return failed("the server does not speak SMTP");
     std::array<char, 4096> buffer{};
-    const ssize_t got = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail_system("read", reason());
-    if (got == 0) return fail("the server closed the connection");
-    received_.append(buffer.data(), static_cast<std::size_t>(got));
+    const auto got = receive_some(fd_.get(), buffer, deadline);
+    if (!got) return std::unexpected(got.error());
+    if (*got == 0) return failed("the server closed the connection");
+    received_.append(buffer.data(), *got);
   }
 }
 

@@ -1,14 +1,11 @@
 // Sends one message by SMTP (RFC 5321). Blocking.
 #pragma once
 
-#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "daemon/base/endpoint.h"
-#include "daemon/base/error.h"
-#include "daemon/base/unique_fd.h"
+#include "ctl/clients/dial.h"
 
 namespace netd::ctl {
 
@@ -43,24 +40,24 @@ class SmtpClient {
 
   /// Connects to a tcp or unix endpoint. Every wait of the dialogue ends after `timeout` (zero:
   /// never).
-  [[nodiscard]] static Result<SmtpClient> connect(const Endpoint& server,
-                                                  std::chrono::milliseconds timeout);
+  [[nodiscard]] static ClientResult<SmtpClient> connect(const Endpoint& server,
+                                                        milliseconds timeout);
 
   /// The whole dialogue from the greeting to QUIT. `message` has lines that end with CRLF; dots are
   /// stuffed here. Errors are those of the connection; what the server says is in the result.
-  [[nodiscard]] Result<Submission> submit(const Envelope& envelope, std::string_view message,
-                                          std::string_view own_name);
+  [[nodiscard]] ClientResult<Submission> submit(const Envelope& envelope, std::string_view message,
+                                                std::string_view own_name);
 
  private:
-  explicit SmtpClient(UniqueFd fd) : fd_(std::move(fd)) {}
+  SmtpClient(UniqueFd fd, milliseconds timeout) : fd_(std::move(fd)), timeout_(timeout) {}
 
-  Result<SmtpReply> ask(std::string line);
-  Result<void> send(std::string_view bytes);
-  Result<SmtpReply> read_reply();
-  Result<std::string> read_line();
-  Result<SmtpReply> greet(std::string_view own_name, std::string_view& extensions);
+  ClientResult<SmtpReply> ask(std::string line);
+  ClientResult<SmtpReply> read_reply();
+  ClientResult<std::string> read_line(Deadline deadline);
+  ClientResult<SmtpReply> greet(std::string_view own_name, std::string_view& extensions);
 
   UniqueFd fd_;
+  milliseconds timeout_;
   std::string received_;
   std::string offered_;  // what EHLO was answered
 };

@@ -28,12 +28,13 @@ constexpr std::string_view kRequest = R"({"type":"stats"})";
 
 int watch(const StatsOptions& options, milliseconds interval, const Context& context) {
   auto client = context.connect();
-  if (!client) return complain(client.error().what(), kUnreachable);
+  if (!client) return complain(client.error().what(), kUnreachable, context);
   OrderedJson before;
   for (int seen = 0;; ++seen) {
     const auto answer = client->ask(kRequest, context.timeout);
-    if (!answer) return complain(answer.error().what(), kUnreachable);
-    if (outcome_of(*answer).status != "ok") return complain(render_error(*answer), kFailed);
+    if (!answer) return complain(answer.error().what(), kUnreachable, context);
+    if (outcome_of(*answer).status != "ok")
+      return complain(render_error(*answer), kFailed, context);
     if (context.json) {
       print(*answer + "\n");
     } else {
@@ -51,17 +52,17 @@ int watch(const StatsOptions& options, milliseconds interval, const Context& con
 
 int run_stats(const StatsOptions& options, const Context& context) {
   const auto interval = parse_seconds(options.interval);
-  if (!interval) return complain("--interval: " + interval.error().what(), kUsage);
+  if (!interval) return complain("--interval: " + interval.error().what(), kUsage, context);
   if (options.watch) {
     constexpr milliseconds kShortest{50};
     return watch(options, std::max(*interval, kShortest), context);
   }
   auto client = context.connect();
-  if (!client) return complain(client.error().what(), kUnreachable);
+  if (!client) return complain(client.error().what(), kUnreachable, context);
   const auto answer = client->ask(kRequest, context.timeout);
-  if (!answer) return complain(answer.error().what(), kUnreachable);
+  if (!answer) return complain(answer.error().what(), kUnreachable, context);
   const bool refused = outcome_of(*answer).status != "ok";
-  if (refused && !context.json) return complain(render_error(*answer), kFailed);
+  if (refused && !context.json) return complain(render_error(*answer), kFailed, context);
   print(context.json ? *answer + "\n" : render("stats", *answer, context.terminal));
   return refused ? kFailed : kDone;
 }

@@ -350,12 +350,13 @@ class Top {
 
 int run_top(const Options& options, const Context& context) {
   const auto interval = parse_seconds(options.interval);
-  if (!interval) return complain("--interval: " + interval.error().what(), kUsage);
+  if (!interval) return complain("--interval: " + interval.error().what(), kUsage, context);
   if (context.json || !context.terminal.is_terminal() || ::isatty(STDIN_FILENO) != 1) {
-    return complain("top needs a terminal; stats --watch is for pipes and for --json", kUsage);
+    return complain("top needs a terminal; stats --watch is for pipes and for --json", kUsage,
+                    context);
   }
   auto client = context.connect();
-  if (!client) return complain(client.error().what(), kUnreachable);
+  if (!client) return complain(client.error().what(), kUnreachable, context);
   (void)std::setlocale(LC_CTYPE, "");  // NOLINT(concurrency-mt-unsafe): one thread
   return Top(context, std::move(*client), std::max(*interval, Top::kShortest), options.filter)
       .run();

@@ -56,10 +56,10 @@ void aim(HttpRequest& request, const std::string& address, const CallOptions& op
 /// Finds the service in the daemon's status. A status from 1 on says that it has complained.
 int find_service(const std::string& name, const Context& context, Instances& instances) {
   auto client = context.connect();
-  if (!client) return complain(client.error().what(), kUnreachable);
+  if (!client) return complain(client.error().what(), kUnreachable, context);
   const auto answer = client->ask(R"({"type":"status"})", context.timeout);
-  if (!answer) return complain(answer.error().what(), kUnreachable);
-  if (outcome_of(*answer).status != "ok") return complain(render_error(*answer), kFailed);
+  if (!answer) return complain(answer.error().what(), kUnreachable, context);
+  if (outcome_of(*answer).status != "ok") return complain(render_error(*answer), kFailed, context);
   const OrderedJson document = OrderedJson::parse(*answer, nullptr, false);
   std::vector<std::string> known;
   for (const auto& service : array(document, "services")) {
@@ -78,7 +78,7 @@ int find_service(const std::string& name, const Context& context, Instances& ins
 
 int run_call(const CallOptions& options, const Context& context) {
   auto request = make_request(options.http, context);
-  if (!request) return complain(request.error().what(), kUsage);
+  if (!request) return complain(request.error().what(), kUsage, context);
   Instances instances;
   if (const int status = find_service(options.service, context, instances); status != kDone) {
     return status;

@@ -269,8 +269,7 @@ void report(Pump& pump, const ConnectOptions& options, const Context& context) {
                                  .add_decimal("duration_s", pump.seconds())
                                  .object() +
                              "\n";
-    // Standard output is the peer's unless a file takes what it says.
-    (void)std::fputs(line.c_str(), options.receive.empty() ? stderr : stdout);
+    (void)std::fputs(line.c_str(), context.document);
     return;
   }
   if (!options.send.empty()) {
@@ -283,7 +282,10 @@ void report(Pump& pump, const ConnectOptions& options, const Context& context) {
 
 }  // namespace
 
-int run_connect(const ConnectOptions& options, const Context& context) {
+int run_connect(const ConnectOptions& options, const Context& whole) {
+  Context context = whole;
+  // Standard output is the peer's unless a file takes what it says.
+  if (options.receive.empty()) context.document = stderr;
   const Transport otherwise = options.udp ? Transport::udp : Transport::tcp;
   std::vector<std::string> words = options.target;
   // A port alone is enough to listen.
@@ -291,16 +293,16 @@ int run_connect(const ConnectOptions& options, const Context& context) {
       options.listen && words.size() == 1 && words[0].find_first_of(":/") == std::string::npos;
   if (bare) words = {"*", words[0]};
   const auto target = parse_target(words, otherwise);
-  if (!target) return complain(target.error().what(), kUsage);
+  if (!target) return complain(target.error().what(), kUsage, context);
   const bool datagrams = target->transport == Transport::udp;
   milliseconds wait = datagrams ? milliseconds(1000) : milliseconds(0);
   if (!options.wait.empty()) {
     const auto given = parse_seconds(options.wait);
-    if (!given) return complain("--wait: " + given.error().what(), kUsage);
+    if (!given) return complain("--wait: " + given.error().what(), kUsage, context);
     wait = std::max(*given, milliseconds(1));
   }
   auto ends = open_ends(options);
-  if (!ends) return complain(ends.error().what(), kFailed);
+  if (!ends) return complain(ends.error().what(), kFailed, context);
   auto fd = options.listen
                 ? accept_one(*target, context.timeout_given ? context.timeout : milliseconds(0))
                 : dial(*target, context.timeout);
@@ -309,12 +311,12 @@ int run_connect(const ConnectOptions& options, const Context& context) {
   const auto done = pump.run();
   if (!done) return complain(done.error(), context);
   if (ends->output_file && ::fsync(ends->output_file.get()) != 0 && errno != EINVAL) {
-    return complain(system_error("write " + options.receive, errno).what(), kFailed);
+    return complain(system_error("write " + options.receive, errno).what(), kFailed, context);
+  }
+  if (ends->input_size && pump.sent.bytes < *ends->input_size) {
+    return complain(options.send + ": the peer closed before all of it was sent", kFailed, context);
   }
   report(pump, options, context);
-  if (ends->input_size && pump.sent.bytes < *ends->input_size) {
-    return complain(options.send + ": the peer closed before all of it was sent", kFailed);
-  }
   return kDone;
 }
 

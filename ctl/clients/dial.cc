@@ -10,7 +10,6 @@
 #include <cerrno>
 
 #include "ctl/humanize.h"
-#include "daemon/control/json_text.h"
 
 namespace netd::ctl {
 
@@ -156,15 +155,7 @@ ClientError timed_out(std::string_view doing, milliseconds timeout) {
 }
 
 int complain(const ClientError& error, const Context& context) {
-  if (context.json) {
-    print(control::JsonWriter()
-              .add("status", "error")
-              .add("code", trouble_word(error.trouble))
-              .add("message", error.message)
-              .object() +
-          "\n");
-  }
-  return complain(error.message, kFailed);
+  return complain(error.message, kFailed, trouble_word(error.trouble), context);
 }
 
 ClientResult<UniqueFd> dial(const Endpoint& target, milliseconds timeout) {

@@ -34,7 +34,7 @@ using ClientResult = std::expected<T, ClientError>;
 [[nodiscard]] ClientError client_error(std::string_view doing, int code);
 [[nodiscard]] ClientError timed_out(std::string_view doing, milliseconds timeout);
 
-/// Says it on standard error and, with --json, as an object on standard output. Returns kFailed.
+/// The last word of a command that fails so. Returns kFailed.
 int complain(const ClientError& error, const Context& context);
 
 /// What people write: HOST:PORT, [IPV6]:PORT, :PORT (this host), unix:PATH, /PATH, each but the

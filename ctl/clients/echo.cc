@@ -302,27 +302,38 @@ int converse(EchoClient& client, const Endpoint& target, const Context& context)
   }
 }
 
-/// Each line of standard input as a datagram.
-int pipe_datagrams(EchoClient& client) {
+/// Each line of standard input as a message of its own: a datagram, or what --json tells of.
+int pipe_lines(EchoClient& client, const Endpoint& target, const Context& context) {
+  const bool datagrams = target.transport == Transport::udp;
+  Tally tally;
   int status = kDone;
   char* line = nullptr;
   std::size_t room = 0;
   for (;;) {
     const ssize_t length = ::getline(&line, &room, stdin);
     if (length < 0) break;
-    std::string_view data(line, static_cast<std::size_t>(length));
-    if (data.ends_with('\n')) data.remove_suffix(1);
-    if (data.empty()) continue;
+    std::string data(line, static_cast<std::size_t>(length));
+    if (data.ends_with('\n')) data.pop_back();
+    if (datagrams && data.empty()) continue;
+    if (!datagrams) data += '\n';
+    ++tally.sent;
+    const Moment begin = std::chrono::steady_clock::now();
     const auto reply = client.exchange(data);
-    if (reply) {
-      print(reply->ends_with('\n') ? *reply : *reply + "\n");
-      if (std::fflush(stdout) != 0) break;
+    if (!reply) {
+      status = complain(reply.error().message, kFailed);
+      if (!datagrams || reply.error().trouble == Trouble::refused) break;
+      continue;  // a datagram may get lost
+    }
+    tally.add(milliseconds_of(std::chrono::steady_clock::now() - begin));
+    if (context.json) {
+      tally.replies.push_back(*reply);
       continue;
     }
-    status = complain(reply.error().message, kFailed);
-    if (reply.error().trouble == Trouble::refused) break;
+    print(reply->ends_with('\n') ? *reply : *reply + "\n");
+    if (std::fflush(stdout) != 0) break;
   }
   std::free(line);
+  if (context.json) print(tally.json(target, client.form()) + "\n");
   return status;
 }
 
@@ -330,19 +341,19 @@ int pipe_datagrams(EchoClient& client) {
 
 int run_echo(const EchoOptions& options, const Context& context) {
   const auto target = parse_target(options.target, options.udp ? Transport::udp : Transport::tcp);
-  if (!target) return complain(target.error().what(), kUsage);
+  if (!target) return complain(target.error().what(), kUsage, context);
   const auto interval = parse_seconds(options.interval);
-  if (!interval) return complain("--interval: " + interval.error().what(), kUsage);
+  if (!interval) return complain("--interval: " + interval.error().what(), kUsage, context);
   auto fd = dial(*target, context.timeout);
   if (!fd) return complain(fd.error(), context);
   const bool datagrams = target->transport == Transport::udp;
   EchoClient client(std::move(*fd), datagrams, context.timeout);
   const bool shots = !options.words.empty() || options.count > 0;
   if (shots) return run_shots(client, options, *target, *interval, context);
-  if (::isatty(STDIN_FILENO) == 1 && context.terminal.is_terminal()) {
+  if (!context.json && ::isatty(STDIN_FILENO) == 1 && context.terminal.is_terminal()) {
     return converse(client, *target, context);
   }
-  if (datagrams) return pipe_datagrams(client);
+  if (datagrams || context.json) return pipe_lines(client, *target, context);
   const auto done = client.pipe_through();
   return done ? kDone : complain(done.error(), context);
 }

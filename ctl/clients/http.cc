@@ -7,7 +7,7 @@ namespace netd::ctl {
 
 int run_http(const HttpCommandOptions& options, const Context& context) {
   auto request = make_request(options.http, context);
-  if (!request) return complain(request.error().what(), kUsage);
+  if (!request) return complain(request.error().what(), kUsage, context);
   request->url = options.url;
   request->unix_socket = options.unix_socket;
   request->proxy = options.proxy;

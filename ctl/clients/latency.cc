@@ -168,11 +168,11 @@ Result<void> plot(const std::vector<Series>& all, const std::string& path) {
 
 int run_latency(const LatencyOptions& options, const Context& context) {
   const auto interval = parse_seconds(options.interval);
-  if (!interval) return complain("--interval: " + interval.error().what(), kUsage);
+  if (!interval) return complain("--interval: " + interval.error().what(), kUsage, context);
   std::vector<Series> all;
   for (const auto& text : options.targets) {
     auto target = parse_probe_target(text, options.kind);
-    if (!target) return complain(target.error().what(), kUsage);
+    if (!target) return complain(target.error().what(), kUsage, context);
     auto probe = make_probe(*target, options.size);
     all.push_back({std::move(*target), std::move(probe), {}, std::nullopt, false});
   }

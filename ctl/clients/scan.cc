@@ -187,9 +187,9 @@ std::string findings_text(const std::vector<Finding>& findings, const ScanOption
 
 int run_scan(const ScanOptions& options, const Context& context) {
   const auto ports = parse_ports(options.ports);
-  if (!ports) return complain(ports.error().what(), kUsage);
+  if (!ports) return complain(ports.error().what(), kUsage, context);
   const auto target = parse_target({options.host, "0"}, Transport::tcp);
-  if (!target) return complain(target.error().what(), kUsage);
+  if (!target) return complain(target.error().what(), kUsage, context);
   const auto addresses = resolve(*target, deadline_of(context.timeout));
   if (!addresses) return complain(addresses.error(), context);
   // Of a name with several addresses the preferred one is scanned, and named.

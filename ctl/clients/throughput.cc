@@ -112,14 +112,14 @@ Result<void> plot(const std::vector<Measured>& all, milliseconds time, const std
 int run_throughput(const ThroughputOptions& options, const Context& context) {
   const auto time = parse_seconds(options.time);
   if (!time || *time <= milliseconds(0)) {
-    return complain("--time: expected a time such as 1.5, 30s or 5min", kUsage);
+    return complain("--time: expected a time such as 1.5, 30s or 5min", kUsage, context);
   }
   std::vector<Endpoint> targets;
   for (const auto& text : options.targets) {
     auto target = parse_target(text, Transport::tcp);
-    if (!target) return complain(target.error().what(), kUsage);
+    if (!target) return complain(target.error().what(), kUsage, context);
     if (target->transport == Transport::udp) {
-      return complain(text + ": throughput is measured over streams only", kUsage);
+      return complain(text + ": throughput is measured over streams only", kUsage, context);
     }
     targets.push_back(std::move(*target));
   }

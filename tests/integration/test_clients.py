@@ -236,7 +236,7 @@ def test_why_a_peer_is_not_reached(client, free_port):
 
 
 def test_errors_as_json(free_port):
-    result = netctl("--json", "connect", "127.0.0.1", free_port)
+    result = netctl("--json", "echo", f"127.0.0.1:{free_port}", "x")
     assert result.returncode == 1
     answer = json.loads(result.stdout)
     assert (answer["status"], answer["code"]) == ("error", "refused")

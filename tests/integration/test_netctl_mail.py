@@ -102,7 +102,7 @@ def test_refusals_are_told_in_the_servers_words(tmp_path):
         done = netctl(server, "send", "--to", "b@example.org", "--subject", "a\nX: b", "hi", status=2)
         assert b"a line end in an address or a header" in done.stderr
         done = netctl(server, "send", "--to", "b@example.org", "--server", "127.0.0.1:1", "hi", status=3)
-        assert b"127.0.0.1:1: connect: Connection refused" in done.stderr
+        assert b"connect to 127.0.0.1:1: Connection refused: nobody listens there" in done.stderr
         netctl(server, "show", "nothing", status=1)
     finally:
         server.finish()

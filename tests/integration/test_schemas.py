@@ -1,6 +1,7 @@
 """Every JSON document of the control socket and of netctl --json is what the shipped schemas say."""
 
 import json
+import os
 import pathlib
 import re
 import socket
@@ -282,3 +283,90 @@ def test_mail(netd):
             ("delete", netctl(daemon, "mail", "delete", shown["message"]["id"]))):
         check(part("mail", definition), document)
         check(SCHEMAS["mail"], document)
+
+
+# What each command says when it fails, once for each way in which it can. {none}: where nobody
+# listens; {file}: no folder.
+FAILURES = [
+    ("answer", 2, "usage", "no-such-command"),
+    ("answer", 2, "usage", "status --no-such-option"),
+    ("answer", 2, "usage", "disconnect one"),
+    ("answer", 2, "usage", "--timeout soon status"),
+    ("answer", 2, "usage", "stats --interval x"),
+    ("answer", 2, "usage", "top"),
+    ("answer", 2, "bad_value", "log-level loud"),
+    ("answer", 1, "not_found", "drain nobody"),
+    ("answer", 3, "unreachable", "--socket /nowhere status"),
+    ("answer", 3, "unreachable", "--socket /nowhere stats"),
+    ("answer", 3, "unreachable", "--socket /nowhere stats --watch"),
+    ("answer", 3, "unreachable", "--socket /nowhere events"),
+    ("answer", 3, "unreachable", "--socket {file} version"),
+    ("client", 3, "unreachable", "--socket /nowhere call app /"),
+    ("client", 1, "failed", "call nobody /"),
+    ("client", 1, "failed", "call app /"),
+    ("client", 2, "usage", "echo 127.0.0.1:65536 x"),
+    ("client", 2, "usage", "echo --count 0 {none} x"),
+    ("client", 1, "refused", "echo {none}"),
+    ("client", 1, "unresolved", "echo no-such-name.invalid:7"),
+    ("client", 2, "usage", "http --header x {none}"),
+    ("client", 1, "refused", "http {none}"),
+    ("client", 2, "usage", "scan 127.0.0.1 9-1"),
+    ("client", 1, "unresolved", "scan no-such-name.invalid 1"),
+    ("client", 2, "usage", "latency --count x {none}"),
+    ("client", 2, "usage", "latency nothing"),
+    ("client", 2, "usage", "throughput --time 0 {none}"),
+    ("mail", 3, "unreachable", "--socket /nowhere mail list"),
+    ("mail", 1, "failed", "mail list --maildir {file}"),
+    ("mail", 1, "failed", "mail list --listener nobody"),
+    ("mail", 1, "failed", "mail show latest"),
+    ("mail", 1, "failed", "mail show nothing"),
+    ("mail", 2, "usage", "mail show"),
+    ("mail", 2, "usage", "mail show --raw latest"),
+    ("mail", 2, "usage", "mail delete"),
+    ("mail", 1, "failed", "mail delete nothing"),
+    ("mail", 1, "failed", "--timeout 0.01 mail wait"),
+    ("mail", 3, "refused", "mail send --to a@b.c --server {none} x"),
+    ("mail", 3, "unresolved", "mail send --to a@b.c --server no-such-name.invalid:25 x"),
+    ("mail", 2, "usage", "mail send --to a@b.c --server nothing x"),
+    ("mail", 1, "failed", "mail send --to a@b.c --file /nowhere"),
+]
+
+
+def test_a_failure_is_a_document_too(netd):
+    daemon = netd(CONF)
+    with socket.socket() as unused:  # bound and not listening: it refuses
+        unused.bind(("127.0.0.1", 0))
+        places = {"none": f"127.0.0.1:{unused.getsockname()[1]}", "file": daemon.config_path}
+        for schema, status, code, words in FAILURES:
+            done = subprocess.run(
+                [NETCTL, *words.format(**places).split(), "--json"], capture_output=True, text=True,
+                timeout=DEADLINE, check=False, stdin=subprocess.DEVNULL,
+                env={**os.environ, "NETD_SOCKET": str(daemon.control_path)})
+            assert done.returncode == status, (words, done)
+            assert done.stdout.count("\n") == 1, (words, done)
+            document = json.loads(done.stdout)
+            assert document["code"] == code, (words, done)
+            check(part(schema, "error"), document)
+            check(SCHEMAS[schema], document)
+            if schema != "answer" or code in ("usage", "unreachable"):
+                assert done.stderr.startswith("netctl: "), (words, done)
+
+
+def test_connect_tells_of_a_failure_beside_the_stream(tmp_path):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        none = f"127.0.0.1:{unused.getsockname()[1]}"
+        for more in ([], ["--receive", tmp_path / "file"]):
+            done = subprocess.run([NETCTL, "--json", "connect", none, *more], capture_output=True,
+                                  text=True, timeout=DEADLINE, check=False,
+                                  stdin=subprocess.DEVNULL)
+            line = (done.stdout or done.stderr).splitlines()[0]
+            assert bool(done.stdout) == bool(more)
+            check(part("client", "error"), json.loads(line))
+
+
+def test_piped_echo_is_told_line_by_line(netd):
+    daemon = netd(CONF)
+    document = client("echo", f"127.0.0.1:{daemon.port('echo')}", input="one\n\ntwo")
+    check(part("client", "echo"), document)
+    assert document["replies"] == ["one\n", "\n", "two\n"] and document["verified"] is True
