@@ -30,7 +30,7 @@ constexpr auto kCustomCommands = std::to_array<CustomCommand>({
      define_connect},
     {"http", "send an HTTP request and show the answer", "http -i http://127.0.0.1:8080/whoami",
      define_http},
-    {"scan", "find the open TCP ports of a host", "scan localhost 1-1024,http-alt", define_scan},
+    {"scan", "find the open ports of a host", "scan localhost 1-1024,http-alt", define_scan},
     {"call", "send an HTTP request to an instance of a service", "call users /users/1",
      define_call},
     {"latency", "measure round trips: connections, echoes, requests",

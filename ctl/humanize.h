@@ -15,6 +15,8 @@ namespace netd::ctl {
 [[nodiscard]] std::string human_seconds(double seconds);
 /// A short time to three digits: "85.0 µs", "1.23 ms", "45.6 ms", "1.23 s".
 [[nodiscard]] std::string human_milliseconds(double milliseconds);
+/// With so many digits after the point: "1.50".
+[[nodiscard]] std::string decimal_text(double value, int digits);
 /// A point in time, in this machine's zone: "2026-11-22 15:35:18".
 [[nodiscard]] std::string local_time(double unix_seconds);
 

@@ -103,6 +103,7 @@ std::function<int(const Context&)> define_scan(CLI::App& command) {
       ->type_name("N")
       ->capture_default_str()
       ->check(CLI::Range(1, 10'000));
+  command.add_flag("--udp,-u", options->udp, "datagrams instead of TCP connections");
   command.add_flag("--all", options->all, "show closed and filtered ports, however many");
   command.add_flag("--open", options->open, "show open ports only");
   return [options](const Context& context) { return run_scan(*options, context); };
@@ -141,7 +142,7 @@ std::function<int(const Context&)> define_latency(CLI::App& command) {
 
 std::function<int(const Context&)> define_throughput(CLI::App& command) {
   const auto options = std::make_shared<ThroughputOptions>();  // lives as long as the callback
-  command.add_option("TARGET", options->targets, "HOST:PORT or unix:PATH")
+  command.add_option("TARGET", options->targets, "HOST:PORT, udp:HOST:PORT or unix:PATH")
       ->type_name("TEXT")
       ->required();
   const std::map<std::string, LoadMode> modes = {
@@ -155,6 +156,16 @@ std::function<int(const Context&)> define_throughput(CLI::App& command) {
   command.add_option("--time,-t", options->time, "for each target")
       ->type_name("TIME")
       ->capture_default_str();
+  command.add_flag("--udp,-u", options->udp,
+                   "datagrams to an echo service; counts those that are lost or out of order");
+  command.add_option("--size,-s", options->size, "bytes of each datagram")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(kLeastDatagram, std::size_t{65507}));
+  command
+      .add_option("--rate,-r", options->rate,
+                  "bits a second of datagrams, such as 10M; default: as fast as they come back")
+      ->type_name("RATE");
   command.add_option("--streams,-n", options->streams, "connections at once")
       ->type_name("N")
       ->capture_default_str()

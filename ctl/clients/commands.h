@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "ctl/clients/http_options.h"
+#include "ctl/clients/load.h"
 #include "ctl/clients/probe.h"
-#include "ctl/clients/stream_load.h"
 #include "ctl/context.h"
 
 namespace netd::ctl {
@@ -52,6 +52,7 @@ struct ScanOptions {
   std::string host;
   std::vector<std::string> ports;
   std::size_t parallel = 500;
+  bool udp = false;
   bool all = false;
   bool open = false;
 };
@@ -71,8 +72,11 @@ struct ThroughputOptions {
   std::vector<std::string> targets;
   std::string time = "3s";
   std::string plot;
+  std::string rate;
   LoadMode mode = LoadMode::echo;
   std::size_t streams = 1;
+  std::size_t size = 1400;
+  bool udp = false;
 };
 [[nodiscard]] int run_throughput(const ThroughputOptions& options, const Context& context);
 

@@ -1,5 +1,3 @@
-#include "ctl/clients/stream_load.h"
-
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -11,29 +9,12 @@
 #include <cstring>
 #include <memory>
 
+#include "ctl/clients/load.h"
+#include "ctl/clients/load_pattern.h"
+
 namespace netd::ctl {
 
 namespace {
-
-// A prime: bytes that were lost, doubled or swapped never fit again by chance of their place.
-constexpr std::size_t kPeriod = 65521;
-constexpr std::size_t kChunk = std::size_t{128} << 10;
-
-/// The endless pattern, long enough to be read kChunk bytes from any place of its period.
-const std::string& pattern() {
-  static const std::string text = [] {
-    std::string made(kPeriod + kChunk, '\0');
-    std::uint32_t state = 2463534242;
-    for (std::size_t i = 0; i < made.size(); ++i) {
-      state ^= state << 13;  // Marsaglia's xorshift
-      state ^= state >> 17;
-      state ^= state << 5;
-      made[i] = i < kPeriod ? static_cast<char>(state) : made[i - kPeriod];
-    }
-    return made;
-  }();
-  return text;
-}
 
 double seconds_between(Moment begin, Moment end) {
   return std::chrono::duration<double>(end - begin).count();
@@ -131,8 +112,8 @@ class Load {
   }
 
   void send(Stream& stream) {
-    const char* const data = pattern().data() + stream.sent % kPeriod;
-    const ssize_t count = ::send(stream.fd.get(), data, kChunk, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const char* const data = load_pattern(stream.sent);
+    const ssize_t count = ::send(stream.fd.get(), data, kLoadChunk, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (count > 0) {
       stream.sent += static_cast<std::uint64_t>(count);
       last_sent_ = moved_at_ = now();
@@ -159,7 +140,7 @@ class Load {
     const auto size = static_cast<std::size_t>(count);
     if (mode_ == LoadMode::echo &&
         (stream.received + size > stream.sent ||
-         std::memcmp(room_.data(), pattern().data() + stream.received % kPeriod, size) != 0)) {
+         std::memcmp(room_.data(), load_pattern(stream.received), size) != 0)) {
       figures_.error = {Trouble::failed, "what came back is not what was sent, near byte " +
                                              std::to_string(stream.received)};
     }
@@ -192,7 +173,7 @@ class Load {
   std::uint64_t moved_before_ = 0;
   std::uint64_t acknowledged_ = 0;
   bool stopped_ = false;
-  std::array<char, kChunk> room_{};
+  std::array<char, kLoadChunk> room_{};
 };
 
 }  // namespace

@@ -1,15 +1,17 @@
 // `netctl throughput`: how many bytes a second go to and come from one or several targets.
 #include <unistd.h>
 
+#include <charconv>
 #include <cstdio>
 
 #include "ctl/clients/commands.h"
 #include "ctl/clients/interrupt.h"
+#include "ctl/clients/load.h"
 #include "ctl/clients/plot.h"
 #include "ctl/clients/sample.h"
-#include "ctl/clients/stream_load.h"
 #include "ctl/durations.h"
 #include "ctl/humanize.h"
+#include "daemon/base/text.h"
 #include "daemon/control/json_text.h"
 
 namespace netd::ctl {
@@ -20,6 +22,26 @@ struct Measured {
   std::string target;
   LoadFigures figures;
 };
+
+/// "1500000", "64k", "10M", "1.5G": powers of 1000.
+Result<double> parse_bit_rate(std::string_view text) {
+  double rate = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), rate, std::chars_format::fixed);
+  const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
+  const double factor = unit.empty()                 ? 1
+                        : unit == "k" || unit == "K" ? 1e3
+                        : unit == "M"                ? 1e6
+                        : unit == "G"                ? 1e9
+                                                     : 0;
+  constexpr double kMost = 1e12;
+  const double bits = rate * factor;
+  if (error != std::errc() || !(bits >= 1) || bits > kMost) {
+    return fail("--rate: expected bits a second such as 64k, 10M or 1.5G, found " +
+                printable(text, 40));
+  }
+  return bits;
+}
 
 std::string_view mode_name(LoadMode mode) {
   return mode == LoadMode::echo ? "echo" : mode == LoadMode::send ? "send" : "receive";
@@ -41,6 +63,13 @@ std::string verdict(const LoadFigures& figures, LoadMode mode) {
   return figures.verified ? "yes" : "no";
 }
 
+std::string datagram_text(const DatagramFigures& figures) {
+  return std::to_string(figures.sent) + " datagrams of " + std::to_string(figures.size) +
+         " bytes: " + std::to_string(figures.lost()) + " lost (" +
+         decimal_text(figures.loss_percent(), 2) + " %), " + std::to_string(figures.reordered) +
+         " out of order, " + std::to_string(figures.duplicated) + " twice";
+}
+
 std::string all_text(const std::vector<Measured>& all, const ThroughputOptions& options,
                      const Terminal& terminal) {
   Table table({"TARGET", ">STREAMS", ">SENT", ">UP", ">", ">RECEIVED", ">DOWN", ">", "VERIFIED"});
@@ -53,7 +82,13 @@ std::string all_text(const std::vector<Measured>& all, const ThroughputOptions& 
                rate_text(figures.receive_rate()), megabits(figures.receive_rate()),
                verdict(figures, options.mode)});
   }
-  std::string out = table.text(terminal) + "\n";
+  std::string out = table.text(terminal);
+  for (const auto& [target, figures] : all) {
+    if (figures.datagrams && !figures.error) {
+      out += target + "  " + datagram_text(*figures.datagrams) + "\n";
+    }
+  }
+  out += "\n";
   for (const auto& [target, figures] : all) {
     if (figures.rates.empty()) continue;
     std::string name = target;
@@ -75,6 +110,18 @@ std::string result_json(const Measured& result, const ThroughputOptions& options
       .add_decimal("receive_bits_per_second", figures.receive_rate() * 8)
       .add_decimal("duration_s", std::max(figures.send_seconds, figures.receive_seconds));
   if (options.mode == LoadMode::echo) writer.add("verified", figures.verified);
+  if (figures.datagrams) {
+    const DatagramFigures& datagrams = *figures.datagrams;
+    writer.add_raw("datagrams", control::JsonWriter()
+                                    .add("size", std::uint64_t{datagrams.size})
+                                    .add("sent", datagrams.sent)
+                                    .add("received", datagrams.received)
+                                    .add("lost", datagrams.lost())
+                                    .add_decimal("loss_percent", datagrams.loss_percent())
+                                    .add("reordered", datagrams.reordered)
+                                    .add("duplicated", datagrams.duplicated)
+                                    .object());
+  }
   if (figures.error) {
     writer.add("code", trouble_word(figures.error->trouble)).add("error", figures.error->message);
   }
@@ -107,6 +154,23 @@ Result<void> plot(const std::vector<Measured>& all, milliseconds time, const std
   return write_svg(picture, path);
 }
 
+/// The targets as they are to be measured; what is wrong with one of them.
+Result<std::vector<Endpoint>> targets_of(const ThroughputOptions& options) {
+  std::vector<Endpoint> targets;
+  bool datagrams = false;
+  for (const auto& text : options.targets) {
+    auto target = parse_target(text, options.udp ? Transport::udp : Transport::tcp);
+    if (!target) return std::unexpected(target.error());
+    datagrams = datagrams || target->transport == Transport::udp;
+    if (target->transport == Transport::udp && options.mode != LoadMode::echo) {
+      return fail(text + ": over udp only echoes are measured");
+    }
+    targets.push_back(std::move(*target));
+  }
+  if (!options.rate.empty() && !datagrams) return fail("--rate: a stream has its own");
+  return targets;
+}
+
 }  // namespace
 
 int run_throughput(const ThroughputOptions& options, const Context& context) {
@@ -114,21 +178,17 @@ int run_throughput(const ThroughputOptions& options, const Context& context) {
   if (!time || *time <= milliseconds(0)) {
     return complain("--time: expected a time such as 1.5, 30s or 5min", kUsage, context);
   }
-  std::vector<Endpoint> targets;
-  for (const auto& text : options.targets) {
-    auto target = parse_target(text, Transport::tcp);
-    if (!target) return complain(target.error().what(), kUsage, context);
-    if (target->transport == Transport::udp) {
-      return complain(text + ": throughput is measured over streams only", kUsage, context);
-    }
-    targets.push_back(std::move(*target));
-  }
+  const auto targets = targets_of(options);
+  if (!targets) return complain(targets.error().what(), kUsage, context);
+  const auto bits = options.rate.empty() ? Result<double>(0) : parse_bit_rate(options.rate);
+  if (!bits) return complain(bits.error().what(), kUsage, context);
+  const DatagramLoad datagrams{options.streams, options.size, *bits / 8, *time, context.timeout};
   note_interrupts();
   const bool live = ::isatty(STDERR_FILENO) == 1;
   std::vector<Measured> all;
   bool good = true;
   // One after the other: together they would share what is to be measured.
-  for (std::size_t i = 0; i < targets.size() && !interrupted(); ++i) {
+  for (std::size_t i = 0; i < targets->size() && !interrupted(); ++i) {
     const auto listener = [&](double rate) {
       if (live) {
         const std::string line =
@@ -137,8 +197,11 @@ int run_throughput(const ThroughputOptions& options, const Context& context) {
       }
       return !interrupted();
     };
-    all.push_back({options.targets[i], run_load(targets[i], options.mode, options.streams, *time,
-                                                context.timeout, listener)});
+    const Endpoint& target = (*targets)[i];
+    all.push_back({options.targets[i], target.transport == Transport::udp
+                                           ? run_datagrams(target, datagrams, listener)
+                                           : run_load(target, options.mode, options.streams, *time,
+                                                      context.timeout, listener)});
     if (live) (void)std::fputs("\r\x1b[K", stderr);
     good = good && !all.back().figures.error;
   }

@@ -501,6 +501,71 @@ def test_http_from_nginx_and_over_unix(tmp_path):
         process.wait(DEADLINE)
 
 
+# ---- throughput of datagrams
+
+
+def test_throughput_of_datagrams_counts_what_the_network_does(server):
+    """A peer that drops each 10th, doubles each 7th and answers each 11th after the one behind it."""
+    seen = {"all": 0, "lost": 0, "twice": 0, "late": 0}
+    held = []
+
+    def unsteady(receiving):
+        data, peer = receiving.recvfrom(65536)
+        if not data:
+            return
+        seen["all"] += 1
+        if seen["all"] % 10 == 0:
+            seen["lost"] += 1
+            return
+        if seen["all"] % 11 == 0 and not held:
+            held.append(data)
+            return
+        receiving.sendto(data, peer)
+        if seen["all"] % 7 == 0:
+            seen["twice"] += 1
+            receiving.sendto(data, peer)
+        if held:
+            seen["late"] += 1
+            receiving.sendto(held.pop(), peer)
+
+    target = server(unsteady, kind=socket.SOCK_DGRAM).target
+    result = netctl("--json", "throughput", "--udp", "--time", "0.5", "--rate", "2M", "--size", "500",
+                    target)
+    assert result.returncode == 0, result
+    told, = json.loads(result.stdout)["targets"]
+    datagrams = told["datagrams"]
+    assert datagrams["sent"] == seen["all"] and 100 < seen["all"] <= 251
+    assert (datagrams["lost"], datagrams["duplicated"], datagrams["reordered"]) == (
+        seen["lost"] + len(held), seen["twice"], seen["late"])
+    assert told["verified"] is True and told["sent_bytes"] == 500 * seen["all"]
+    assert 0 < told["send_bits_per_second"] < 2.1e6
+    text = succeed("throughput", "--time", "0.1", f"udp:{target}")
+    assert re.search(r"\d+ datagrams of 1400 bytes: \d+ lost \(\d+\.\d\d %\), \d+ out of order, \d+ twice",
+                     text)
+
+
+def test_throughput_of_datagrams_that_do_not_come_back(server, free_port):
+    def other(receiving):
+        data, peer = receiving.recvfrom(65536)
+        if data:
+            receiving.sendto(data[::-1], peer)
+
+    assert "not what was sent" in netctl(
+        "throughput", "-u", server(other, kind=socket.SOCK_DGRAM).target).stderr
+    with socket.socket(type=socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        result = netctl("--json", "--timeout", "0.2", "throughput", "-u", "-t", "0.1", f"127.0.0.1:{port}")
+        target, = json.loads(result.stdout)["targets"]
+        assert (result.returncode, target["code"], target["datagrams"]["loss_percent"]) == (1, "timed_out", 100)
+    result = netctl("--json", "throughput", "-u", f"127.0.0.1:{port}")
+    assert (result.returncode, json.loads(result.stdout)["targets"][0]["code"]) == (1, "refused")
+    for wrong in (["--mode", "send"], ["--size", "15"], ["--size", "65508"], ["--rate", "0"],
+                  ["--rate", "-1M"], ["--rate", "nan"], ["--rate", "1e9"], ["--rate", "10T"]):
+        assert netctl("throughput", "-u", *wrong, "127.0.0.1:9").returncode == 2, wrong
+    assert netctl("throughput", "--rate", "1M", f"127.0.0.1:{free_port}").returncode == 2
+
+
 # ---- scan
 
 
@@ -521,6 +586,45 @@ def test_scan_finds_what_answers_nothing():
     for one in (listening, *fillers):
         one.close()
     assert answer["ports"] == [{"port": port, "state": "filtered"}]
+
+
+def test_scan_of_datagram_ports(server):
+    answering = server(echo_datagram, kind=socket.SOCK_DGRAM).port
+    with socket.socket(type=socket.SOCK_DGRAM) as silent, socket.socket(type=socket.SOCK_DGRAM) as gone:
+        silent.bind(("127.0.0.1", 0))
+        gone.bind(("127.0.0.1", 0))
+        ports = {answering: "open", silent.getsockname()[1]: "open|filtered",
+                 gone.getsockname()[1]: "closed"}
+        gone.close()
+        answer = succeed_json("--timeout", "0.3", "scan", "--udp", "127.0.0.1", *ports)
+        assert {one["port"]: one["state"] for one in answer["ports"]} == ports
+        assert [answer[key] for key in ("transport", "open", "closed", "filtered", "open_or_filtered")] == [
+            "udp", 1, 1, 0, 1]
+        assert all(("time_ms" in one) == (one["state"] in ("open", "closed")) for one in answer["ports"])
+        silent.setblocking(False)
+        asked = 0
+        with contextlib.suppress(BlockingIOError):
+            while silent.recv(100):
+                asked += 1
+        assert asked == 4, "one that is lost is not the last word"
+        text = succeed("--timeout", "0.1", "scan", "-u", "127.0.0.1", *ports)
+        assert "1 open, 1 closed, 0 filtered, 1 open|filtered, in " in text
+        text = succeed("--timeout", "0.1", "scan", "-u", "--open", "127.0.0.1", *ports)
+        assert "\n\n" in text and len(text.splitlines()) == 4
+
+
+@pytest.mark.parametrize("options", ["", "--udp"])
+def test_scan_does_not_find_itself(options):
+    """Where the system gives the scan's own sockets the ports that are asked for."""
+    inside = ("ip link set lo up && echo 40000 40003 > /proc/sys/net/ipv4/ip_local_port_range && "
+              f"for i in 1 2 3 4 5; do {NETCTL} --json scan {options} 127.0.0.1 40000-40003; done")
+    result = subprocess.run(["unshare", "--net", *([] if os.getuid() == 0 else ["--map-root-user"]),
+                             "sh", "-c", inside], capture_output=True, text=True, timeout=DEADLINE,
+                            check=False)
+    if "unshare" in result.stderr or "ip_local_port_range" in result.stderr:
+        pytest.skip(result.stderr)
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [answer["closed"] for answer in answers] == [4] * 5, result
 
 
 def test_scan_of_many_ports_with_few_descriptors(server):

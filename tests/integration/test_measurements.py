@@ -204,3 +204,26 @@ def test_throughput_is_that_of_the_network(network):
 
     # A machine that is busy with something else may be slower than its network for a while.
     until(near_the_rate, "a rate near that of the network", 3 * DEADLINE)
+
+
+def test_datagrams_are_those_of_the_network(network):
+    def exact():
+        network.shape(delay=0.005, drop_every=5)
+        target, = measured(network.netctl("--json", "throughput", "--udp", "--time", "1", "--rate", "1M",
+                                          "10.93.0.1:7"))
+        datagrams = target["datagrams"]
+        assert datagrams["lost"] >= datagrams["sent"] // 5 > 10
+        assert datagrams["duplicated"] == 0
+        return datagrams["lost"] == datagrams["sent"] // 5 and datagrams["reordered"] == 0
+
+    until(exact, "nothing lost but what the network drops", 3 * DEADLINE)
+
+    def near_the_rate():
+        network.shape(delay=0.001, rate=10e6)
+        target, = measured(network.netctl("--json", "throughput", "--udp", "--time", "1.5", "10.93.0.1:7"))
+        assert target["verified"] is True
+        for way in ("send_bits_per_second", "receive_bits_per_second"):
+            assert target[way] < 10.5e6, target
+        return target["receive_bits_per_second"] > 8e6 and target["datagrams"]["loss_percent"] < 1
+
+    until(near_the_rate, "a rate near that of the network", 3 * DEADLINE)

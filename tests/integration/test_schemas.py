@@ -19,6 +19,7 @@ CONF = """
 [listener echo]
 protocol = echo
 listen = tcp:127.0.0.1:0
+listen = udp:127.0.0.1:0
 [listener web]
 protocol = http
 listen = tcp:127.0.0.1:0
@@ -220,6 +221,7 @@ def client(command, *arguments, **options):
 def clients(daemon, tmp_path):
     """What each client says when all is well, and what it says when not."""
     echo, web = (f"127.0.0.1:{daemon.port(name)}" for name in ("echo", "web"))
+    udp = f"127.0.0.1:{daemon.port('echo', 'udp')}"
     with socket.socket() as unused:  # bound and not listening: it refuses
         unused.bind(("127.0.0.1", 0))
         none = f"127.0.0.1:{unused.getsockname()[1]}"
@@ -235,6 +237,8 @@ def clients(daemon, tmp_path):
         yield "latency", client("latency --count 2 --interval 0.01", echo, f"echo:{echo}",
                                 f"http://{web}/", none)
         yield "throughput", client("throughput --time 0.05 --streams 2", echo, none)
+        yield "throughput", client("--timeout 0.2 throughput --udp --time 0.05", udp, none)
+        yield "scan", client("--timeout 0.2 scan --udp 127.0.0.1", f"{port},{udp.rpartition(':')[2]}")
         yield "throughput", client("throughput --time 0.05 --mode send",
                                    f"127.0.0.1:{daemon.port('discard')}")
         for command in ("echo", "connect"):

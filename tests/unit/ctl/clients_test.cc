@@ -100,12 +100,12 @@ TEST(ParseTarget, ReadsWhatPeopleWrite) {
 
 TEST(ParsePorts, ReadsRangesAndLists) {
   using Ports = std::vector<std::uint16_t>;
-  EXPECT_EQ(parse_ports({"22,80", "80-82"}).value(), (Ports{22, 80, 81, 82}));
-  EXPECT_EQ(parse_ports({"65534-"}).value(), (Ports{65534, 65535}));
-  EXPECT_EQ(parse_ports({"-2"}).value(), (Ports{1, 2}));
-  EXPECT_EQ(parse_ports({"-"}).value().size(), 65535U);
+  EXPECT_EQ(parse_ports({"22,80", "80-82"}, "tcp").value(), (Ports{22, 80, 81, 82}));
+  EXPECT_EQ(parse_ports({"65534-"}, "tcp").value(), (Ports{65534, 65535}));
+  EXPECT_EQ(parse_ports({"-2"}, "tcp").value(), (Ports{1, 2}));
+  EXPECT_EQ(parse_ports({"-"}, "tcp").value().size(), 65535U);
   for (const auto* bad : {"", "0", "65536", "5-4", "1-x", "1--2", "1,,2", "no such service"}) {
-    EXPECT_FALSE(parse_ports({bad})) << bad;
+    EXPECT_FALSE(parse_ports({bad}, "tcp")) << bad;
   }
 }
 
