@@ -675,6 +675,16 @@ def test_an_upgrade_that_is_declined_is_an_answer_like_any_other(netd):
         assert instance.connections == 1
 
 
+@pytest.mark.parametrize("chosen", [b"Upgrade: h2c\r\n", b"Upgrade: websocket, h2c\r\n",
+                                    b"Upgrade:\r\n", b""])
+def test_a_switch_to_what_was_not_asked_for(netd, chosen):
+    """RFC 9110, section 7.8."""
+    answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n" + chosen + b"\r\n"
+    with proxied(netd, answer) as (port, _), RawConnection(port) as connection:
+        connection.send(UPGRADE)
+        assert connection.receive().status == 502
+
+
 def test_a_stop_waits_for_the_answer(netd):
     asked, go_on = threading.Event(), threading.Event()
 

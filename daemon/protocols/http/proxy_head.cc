@@ -146,6 +146,10 @@ void append_request_fields(std::string& out, const ForwardedRequest& forwarded) 
       case Name::forwarded:
       case Name::x_forwarded_for:
         continue;
+      case Name::expect:
+        // What HTTP/1.0 knows nothing of would come to mean something (RFC 9110, section 10.1.1).
+        if (request.minor_version == 0) continue;
+        break;
       case Name::max_forwards:
         if (const auto hops = parse_decimal(field.value);
             request.method == Method::options && hops && *hops > 0) {
@@ -203,6 +207,31 @@ bool asks_for_upgrade(const Request& request, const Framing& framing) {
     return allowed;
   });
   return allowed;
+}
+
+std::string protocols_of(const FieldTable& fields) {
+  std::string protocols;
+  fields.each(Name::upgrade, [&protocols](std::string_view value) {
+    protocols.append(value).append(",");
+    return true;
+  });
+  return protocols;
+}
+
+bool are_among(std::string_view chosen, std::string_view asked) {
+  bool any = false;
+  bool all = true;
+  for_each_element(chosen, [&](std::string_view protocol) {
+    bool found = false;
+    for_each_element(asked, [&](std::string_view one) {
+      found = iequals(one, protocol);
+      return !found;
+    });
+    any = true;
+    all = found;
+    return all;
+  });
+  return any && all;
 }
 
 bool takes_trailers(const Request& request) {

@@ -39,6 +39,12 @@ class ConnectionOptions {
 /// messages would go by unseen.
 [[nodiscard]] bool asks_for_upgrade(const Request& request, const Framing& framing);
 
+/// The protocols that the Upgrade fields of a message name, as one list.
+[[nodiscard]] std::string protocols_of(const FieldTable& fields);
+/// Whether `chosen` names a protocol and none that is not in `asked`; both as protocols_of() gives
+/// them. Nothing else may be switched to (RFC 9110, section 7.8).
+[[nodiscard]] bool are_among(std::string_view chosen, std::string_view asked);
+
 /// Whether the client takes trailer fields (RFC 9110, section 10.1.4).
 [[nodiscard]] bool takes_trailers(const Request& request);
 

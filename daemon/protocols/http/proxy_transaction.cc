@@ -51,6 +51,7 @@ ProxyTransaction::ProxyTransaction(ProxyHandler& handler, ProxyClient& client,
       takes_trailers_(takes_trailers(request)),
       request_chunked_(framing.chunked),
       is_idempotent_(is_idempotent(request.method)) {
+  if (asks_upgrade_) asked_protocols_ = protocols_of(request);
   write_forwarded_request(request_, {.request = request,
                                      .target = target,
                                      .framing = framing,
@@ -334,7 +335,7 @@ void ProxyTransaction::take_interim(const ResponseHead& head, const ConnectionOp
 }
 
 void ProxyTransaction::begin_tunnel(const ResponseHead& head, const ConnectionOptions& options) {
-  if (!asks_upgrade_ || !head.has(Name::upgrade)) {
+  if (!asks_upgrade_ || !are_among(protocols_of(head), asked_protocols_)) {
     fail_with(502, "an upgrade that was not asked for");
     return;
   }

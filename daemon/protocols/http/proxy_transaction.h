@@ -139,6 +139,7 @@ class ProxyTransaction final : public DeferredDeletable, private UpstreamUser {
   Phase phase_ = Phase::connecting;
   int status_ = 0;
   unsigned interim_ = 0;
+  std::string asked_protocols_;  // where asks_upgrade_
   bool is_head_ : 1;
   bool http_1_0_ : 1;
   bool asks_upgrade_ : 1;

@@ -47,6 +47,12 @@ TEST(ForwardedRequest, IsWrittenAnew) {
             "Content-Length: 7\r\n\r\n");
 }
 
+TEST(ForwardedRequest, GivesHttp10NoExpectations) {
+  const std::string fields = "Host: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n";
+  EXPECT_NE(forward("PUT / HTTP/1.1\r\n" + fields).find("Expect: "), std::string::npos);
+  EXPECT_EQ(forward("PUT / HTTP/1.0\r\n" + fields).find("Expect: "), std::string::npos);
+}
+
 TEST(ForwardedRequest, TakesNoTrickForWhoTheClientIs) {
   const std::string out = forward(
       "GET / HTTP/1.1\nHost: a\nX_Forwarded-For: 6\nx-forwarded_proto: https\n"
@@ -79,6 +85,17 @@ TEST(ForwardedRequest, AsksForUpgradesButNotToHttp2) {
         "Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n"}) {
     EXPECT_EQ(ask(fields).find("pgrade"), std::string::npos) << fields;
   }
+}
+
+TEST(Upgrade, IsToWhatWasAskedForOnly) {
+  EXPECT_TRUE(are_among("websocket,", "websocket,"));
+  EXPECT_TRUE(are_among("WebSocket", "a/1, websocket,"));
+  EXPECT_TRUE(are_among("b, a/1", "a/1,b,"));
+  EXPECT_FALSE(are_among("h2c", "websocket"));
+  EXPECT_FALSE(are_among("websocket, h2c", "websocket"));
+  EXPECT_FALSE(are_among("a/2", "a/1"));
+  EXPECT_FALSE(are_among("", "websocket"));
+  EXPECT_FALSE(are_among(",", "websocket"));
 }
 
 TEST(ConnectionOptions, AreBounded) {
