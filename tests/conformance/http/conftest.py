@@ -1,5 +1,7 @@
 """One netd for all cases that do not change it."""
 
+import os
+
 import netd_process
 import pytest
 
@@ -35,6 +37,9 @@ FILES = {
 }
 
 
+MODIFIED = 1700000000  # Tue, 14 Nov 2023 22:13:20 GMT
+
+
 @pytest.fixture(scope="session")
 def web(tmp_path_factory):
     """The port of its listener."""
@@ -43,6 +48,7 @@ def web(tmp_path_factory):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+        os.utime(path, (MODIFIED, MODIFIED))
     (folder / "www/out").symlink_to("../secret")
     (folder / "www/in").symlink_to("a.txt")
     netd = netd_process.Netd(folder, CONFIG)

@@ -22,6 +22,33 @@ def test_expect_100_continue(web):
         assert connection.receive().status == 200
 
 
+def test_expect_100_continue_again_and_again(web):
+    """RFC 9110, section 10.1.1."""
+    head = b"POST /info HTTP/1.1\r\nHost: x\r\nExpect: 100-Continue\r\n"
+    with RawConnection(web) as connection:
+        for fields, body in ((b"Content-Length: 3\r\n", b"abc"),
+                             (b"Transfer-Encoding: chunked\r\n", b"3\r\nabc\r\n0\r\n\r\n")) * 2:
+            connection.send(head + fields + b"\r\n")
+            interim = connection.receive()
+            assert interim.status == 100 and interim.fields == []
+            connection.send(body)
+            assert connection.receive().status == 200
+
+
+def test_a_refusal_can_be_read_while_sending(web):
+    """RFC 9112, section 9.6: a reset would take the answer from a client that is still sending."""
+    with RawConnection(web) as connection:
+        connection.send(b"POST /info HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n")
+        connection.send(b"x" * 1_000_000)
+        assert connection.receive().status == 413
+
+
+def test_a_prefix_ends_where_a_segment_ends(web):
+    for target, status in (("/info", 200), ("/info/", 200), ("/info/x", 200), ("/infox", 404),
+                           ("/INFO", 404), ("/statusx", 404), ("/status/x", 404)):
+        assert get(web, target).status == status, target
+
+
 def test_half_closed_clients_get_their_answers(web):
     with RawConnection(web) as connection:
         connection.send(PROBE * 3)

@@ -89,6 +89,32 @@ def test_dates_in_all_forms(web, form, name, shift, status):
     assert get(web, "/a.txt", [f"{name}: {form(when(first, shift))}"]).status == status
 
 
+@pytest.mark.parametrize("date", [
+    "", "nonsense", "1700000000", "2023-11-14T22:13:20Z", "Tue, 14 Nov 2023 22:13:20",
+    "Tue, 14 Nov 2023 22:13:20 UTC", "Tue, 14 Nov 2023 22:13:20 +0000",
+    "Tue, 14 Nov 2023 22:13:20 GMT x", "\"Tue, 14 Nov 2023 22:13:20 GMT\"",
+    "Tue, 14 Nov 2023 22:13:20 GMT, Tue, 14 Nov 2023 22:13:20 GMT",
+    "Tue, 32 Nov 2023 22:13:20 GMT", "Tue, 14 Nox 2023 22:13:20 GMT",
+    "Tue, 14 Nov 2023 24:13:20 GMT", "Tue, 14 Nov 2023 22:60:20 GMT",
+    "Thu, 30 Feb 2023 22:13:20 GMT", "Tue, 4 Nov 2023 22:13:20 GMT",
+    "Tuesday, 14-Nov-2023 22:13:20 GMT", "Tue Nov 14 22:13:20 GMT 2023"])
+def test_what_is_no_date_means_nothing(web, date):
+    """RFC 9110, sections 13.1.3 and 13.1.4."""
+    assert get(web, "/a.txt", [f"If-Modified-Since: {date}"]).status == 200
+    assert get(web, "/a.txt", [f"If-Unmodified-Since: {date}"]).status == 200
+
+
+@pytest.mark.parametrize("date, since", [
+    ("Sunday, 06-Nov-94 08:49:37 GMT", 200), ("Sun Nov  6 08:49:37 1994", 200),
+    ("Thu, 01 Jan 1970 00:00:00 GMT", 200), ("Sat, 31 Dec 2016 23:59:60 GMT", 200),
+    ("Tuesday, 14-Nov-23 22:13:20 GMT", 304), ("Wed Nov 15 00:00:00 2023", 304)])
+def test_dates_of_other_years(web, date, since):
+    """RFC 9110, section 5.6.7: two digits of a year are never more than 50 years ahead."""
+    assert get(web, "/a.txt", [f"If-Modified-Since: {date}"]).status == since
+    status = 412 if since == 200 else 200
+    assert get(web, "/a.txt", [f"If-Unmodified-Since: {date}"]).status == status
+
+
 CONDITIONS = [
     # section, fields with {tag} and {date}, status of GET
     ("13.1.2", ["If-None-Match: {tag}"], 304),
@@ -110,6 +136,16 @@ CONDITIONS = [
     ("13.1.1", ["If-Match: \"x\", {tag}"], 200),
     ("13.1.1", ["If-Match: W/{tag}"], 412),
     ("13.1.1", ["If-Match: \"x\""], 412),
+    ("13.1.2", ["If-None-Match: , ,{tag},,"], 304),
+    ("13.1.2", ["If-None-Match: \"x\"\t,\t{tag}"], 304),
+    ("13.1.2", ["If-None-Match: \"\xff\", {tag}"], 304),
+    ("13.1.2", ["If-None-Match: " + "\"x\", " * 300 + "{tag}"], 304),
+    ("13.1.2", ["If-None-Match: \"\""], 200),
+    ("13.1.2", ["If-None-Match: W{tag}"], 200),
+    ("13.1.1", ["If-Match: W/{tag}, {tag}"], 200),
+    ("13.1.1", ["If-Match: \"x\"", "If-Match: {tag}"], 200),
+    ("13.2.2", ["If-Match: \"x\"", "If-Unmodified-Since: {date}"], 412),
+    ("13.2.1", ["If-Match: {tag}", "Range: bytes=90-", "If-None-Match: {tag}"], 304),
     ("13.1.3", ["If-Modified-Since: nonsense"], 200),
     ("13.1.3", ["If-Modified-Since: 0"], 200),
     ("13.1.3", ["If-Modified-Since: {date}", "If-Modified-Since: {date}"], 200),
@@ -195,13 +231,36 @@ def test_ranges_of_a_large_file(web):
 
 
 @pytest.mark.parametrize("condition, status", [
-    ("{tag}", 206), ("\"x\"", 200), ("W/{tag}", 200), ("nonsense", 200),
-    ("Thu, 01 Jan 1970 00:00:00 GMT", 200)])
+    ("{tag}", 206), ("\"x\"", 200), ("W/{tag}", 200), ("nonsense", 200), ("", 200), ("*", 200),
+    ("{tag}, \"x\"", 200), ("Thu, 01 Jan 1970 00:00:00 GMT", 200),
+    ("Wed, 15 Nov 2023 22:13:20 GMT", 200), ("Tue, 14 Nov 2023 22:13:20 GMT", 206),
+    ("Tuesday, 14-Nov-23 22:13:20 GMT", 206), ("Tue Nov 14 22:13:20 2023", 206)])
 def test_if_range(web, condition, status):
     """RFC 9110, section 13.1.5."""
     tag = get(web, "/a.txt").get("etag")
     fields = ["Range: bytes=0-1", "If-Range: " + condition.format(tag=tag)]
     assert get(web, "/a.txt", fields).status == status
+
+
+def test_if_range_decides_before_the_range_is_judged(web):
+    """RFC 9110, section 13.2.2."""
+    tag = get(web, "/a.txt").get("etag")
+    assert get(web, "/a.txt", ["Range: bytes=90-", f"If-Range: {tag}"]).status == 416
+    assert get(web, "/a.txt", ["Range: bytes=90-", "If-Range: \"x\""]).status == 200
+
+
+@pytest.mark.parametrize("target", [
+    "/", "/a.txt", "/empty", "/large.bin", "/z.js", "/folder", "/folder/", "/none", "/bare/", "/out",
+    "/.hidden", "/%zz", "/../x"])
+@pytest.mark.parametrize("fields", [
+    [], ["Accept: application/json"], ["Accept-Encoding: gzip"], ["If-None-Match: *"],
+    ["If-Match: \"x\""], ["If-Modified-Since: Fri, 01 Jan 2027 00:00:00 GMT"], ["Connection: close"]])
+def test_head_says_what_get_says(web, target, fields):
+    """RFC 9110, section 9.3.2."""
+    one, other = get(web, target, fields), get(web, target, fields, "HEAD")
+    assert one.status == other.status and other.body == b""
+    drop = [[field for field in answer.fields if field[0] != "date"] for answer in (one, other)]
+    assert drop[0] == drop[1]
 
 
 def test_if_range_alone_means_nothing(web):
@@ -220,6 +279,8 @@ def test_ranges_are_for_get(web, method, status):
     ("gzip;q=1, br;q=0.5", "gzip"), ("gzip;q=0", None), ("*", "br"), ("*;q=0", None),
     ("*, br;q=0", "zstd"), ("identity", None), ("deflate", None), ("", None), ("GZIP", "gzip"),
     ("x-gzip", "gzip"), ("gzip;q=0.5, identity;q=1", None), ("gzip;q=0.001", "gzip"),
+    ("gzip, *;q=0", "gzip"), ("gzip ; q=0.5", "gzip"), ("gzip;Q=0.5", "gzip"), ("gzipx", None),
+    (" \tgzip\t, deflate", "gzip"), ("gzip;", "gzip"), ("br;q=0.000, gzip;q=1.000", "gzip"),
     ("identity;q=0, gzip", "gzip"), ("br;q=nonsense, gzip", "gzip")])
 def test_content_codings(web, accepted, coding):
     """RFC 9110, section 12.5.3."""
