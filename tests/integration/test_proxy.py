@@ -173,6 +173,50 @@ def test_a_malformed_body_is_the_clients_fault(netd):
         assert instance.requests == []
 
 
+SMUGGLED = [
+    b"Content-Length: 5\r\nTransfer-Encoding: chunked",
+    b"Transfer-Encoding: chunked\r\nContent-Length: 5", b"Content-Length: 5\r\nContent-Length: 6",
+    b"Content-Length: +5", b"Content-Length : 5", b"Transfer-Encoding: xchunked",
+    b"Transfer-Encoding: chunked, identity",
+    b"Transfer-Encoding: gzip, chunked", b"Transfer-Encoding : chunked",
+    b"Transfer-Encoding:\x0bchunked",
+    b"A: b\rTransfer-Encoding: chunked", b"A: b\r\n Transfer-Encoding: chunked",
+    b"A: b\nContent-Length: 5", b"Host: b"]
+
+
+@pytest.mark.parametrize("fields", SMUGGLED)
+def test_nothing_of_an_ambiguous_request_is_passed_on(netd, fields):
+    with proxied(netd) as (port, instance), RawConnection(port) as connection:
+        connection.send(b"POST /x HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n\r\n0\r\n\r\n"
+                        b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert connection.receive().status in (400, 501)
+        assert connection.at_end()
+        assert instance.requests == []
+
+
+def test_a_body_that_goes_wrong_never_ends_at_the_instance(netd):
+    """What has been passed on by then must not be taken for a whole request."""
+    ended = []
+
+    def read_on(_request, connection):
+        data = b""
+        with contextlib.suppress(ConnectionResetError):
+            while more := connection.recv(65536):
+                data += more
+        ended.append(data)
+
+    with proxied(netd, read_on) as (port, instance), RawConnection(port) as connection:
+        instance.read_bodies = False
+        connection.send(b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                        b"5\r\nhello\r\n")
+        until(lambda: instance.requests, "the request's head at the instance")
+        connection.send(b"zz\r\nGET /info HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert connection.receive().status == 400
+        assert connection.at_end()
+        until(lambda: ended, "the end of the instance's connection")
+        assert b"\r\n0\r\n" not in ended[0] and b"GET" not in ended[0]
+
+
 def test_a_body_over_the_limit_is_refused(netd):
     with proxied(netd, more="max_body = 10\n") as (port, instance):
         assert get(port, "/x", method="POST", body=b"x" * 11).status == 413
@@ -377,6 +421,23 @@ AMBIGUOUS = [
     b"HTTP/1.1 200 OK\r\nX : a\r\nContent-Length: 0\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nX: a\rb\r\nContent-Length: 0\r\n\r\n",
+    b"http/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1  200 OK\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 99 OK\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 600 OK\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 200 O\x01K\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nabcde",
+    b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nabcde",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 0x5\r\n\r\nabcde",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nabcde",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nabcde",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nX: y\nContent-Length: 5\r\n\r\nabcde",
+    b"HTTP/1.1 200 OK\r\nnonsense\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\n: x\r\nContent-Length: 0\r\n\r\n",
     b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70000 + b"\r\n\r\n",
     b"HTTP/1.1 100 Continue\r\n\r\n" * 20,
@@ -402,10 +463,29 @@ def test_bytes_behind_an_answer_are_never_the_next_one(netd):
         assert instance.connections == 3
 
 
+def test_an_answer_that_nobody_asked_for_is_nobodys(netd):
+    """An idle connection on which something comes has lost track."""
+    idle = []
+
+    def answer(_request, connection):
+        idle.append(connection)
+        return OK
+
+    with proxied(netd, answer) as (port, instance):
+        assert get(port).body == b"ok"
+        idle[0].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+        until(lambda: idle[0].fileno() < 0, "the end of that connection")
+        assert get(port).body == b"ok"
+        assert instance.connections == 2
+
+
 @pytest.mark.parametrize("answer", [
     b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nxyz\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\nhalf\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\nX : y\r\n\r\n",
 ])
 def test_an_answer_that_breaks_off_is_not_taken_for_whole(netd, answer):
     def half(_request, connection):
