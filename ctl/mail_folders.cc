@@ -191,10 +191,8 @@ Result<std::string> read_mail(const std::string& path) {
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat info{};
   if (!file || ::fstat(file.get(), &info) != 0) return fail_system("read " + path, errno);
-  if (static_cast<std::uint64_t>(info.st_size) > kMaxMail) {
-    return fail("read " + path + ": larger than " + format_size(kMaxMail));
-  }
-  std::string text(static_cast<std::size_t>(info.st_size), '\0');
+  const auto size = std::min<std::uint64_t>(static_cast<std::uint64_t>(info.st_size), kMaxMail);
+  std::string text(static_cast<std::size_t>(size), '\0');
   std::size_t have = 0;
   while (have < text.size()) {
     const ssize_t got = ::read(file.get(), text.data() + have, text.size() - have);

@@ -40,7 +40,7 @@ struct MailRoots {
 /// cannot be read is an error.
 [[nodiscard]] Result<std::vector<StoredMail>> list_mail(const std::vector<std::string>& roots);
 
-/// The whole message. Longer ones than kMaxMail are an error.
+/// The message; of one that is longer than kMaxMail only so much of its beginning.
 inline constexpr std::uint64_t kMaxMail = std::uint64_t{256} << 20;
 [[nodiscard]] Result<std::string> read_mail(const std::string& path);
 

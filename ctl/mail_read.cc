@@ -18,6 +18,7 @@
 #include "ctl/custom_commands.h"
 #include "ctl/mail_folders.h"
 #include "ctl/mail_view.h"
+#include "daemon/base/text.h"
 
 namespace netd::ctl {
 
@@ -67,33 +68,25 @@ int find_mail(const MailOptions& options, const Context& context, std::vector<St
   return kDone;
 }
 
-/// A message that is removed while we look is none: nothing.
-std::optional<OpenedMail> open_mail(const StoredMail& stored) {
-  auto text = read_mail(stored.path);
+/// The message if it matches. One that is removed while we look does not; `gone` says so.
+std::optional<MailSummary> summary_if(const StoredMail& stored, const MailFilter& filter,
+                                      bool* gone = nullptr) {
+  const auto text = read_mail(stored.path);
+  if (gone != nullptr) *gone = !text;
   if (!text) return {};
-  OpenedMail opened{.stored = stored, .text = std::move(*text), .mail = {}};
-  return opened;
-}
-
-/// Those of `found` that match, up to `limit` of them (0: all), as views into what they own.
-std::vector<OpenedMail> open_matching(const std::vector<StoredMail>& found,
-                                      const MailFilter& filter, std::size_t limit) {
-  std::vector<OpenedMail> opened;
-  for (const StoredMail& stored : found) {
-    if (limit != 0 && opened.size() == limit) break;
-    auto one = open_mail(stored);
-    if (!one || !filter.matches(stored, Mail::parse(one->text))) continue;
-    opened.push_back(std::move(*one));
-  }
-  // Short texts lie in the strings themselves, and have moved with them.
-  for (OpenedMail& one : opened) one.mail = Mail::parse(one.text);
-  return opened;
+  const Mail mail = Mail::parse(*text);
+  if (!filter.matches(stored, mail)) return {};
+  return MailSummary::of(stored, mail);
 }
 
 int list(const MailOptions& options, const Context& context) {
   std::vector<StoredMail> found;
   if (const int status = find_mail(options, context, found); status != kDone) return status;
-  const auto mails = open_matching(found, options.filter, options.limit);
+  std::vector<MailSummary> mails;
+  for (const StoredMail& stored : found) {
+    if (options.limit != 0 && mails.size() == options.limit) break;
+    if (auto mail = summary_if(stored, options.filter)) mails.push_back(std::move(*mail));
+  }
   print(context.json ? mail_list_json(mails) : mail_table(mails, context.terminal));
   return kDone;
 }
@@ -106,6 +99,7 @@ int find_one(const std::string& id, const std::vector<StoredMail>& all, const Co
     found = all.front();
     return kDone;
   }
+  if (id.empty()) return complain("an id cannot be empty", kUsage);
   const StoredMail* hit = nullptr;
   for (const StoredMail& stored : all) {
     if (!stored.id.starts_with(id)) continue;
@@ -133,6 +127,9 @@ int show(const MailOptions& options, const Context& context) {
   StoredMail stored;
   if (const int status = find_one(options.ids.front(), all, context, stored); status != kDone) {
     return status;
+  }
+  if (stored.size > kMaxMail) {
+    return complain(stored.path + ": larger than " + format_size(kMaxMail), kFailed);
   }
   auto text = read_mail(stored.path);
   if (!text) return complain(text.error().what(), kFailed, context);
@@ -169,10 +166,7 @@ int remove(const MailOptions& options, const Context& context) {
   std::size_t removed = 0;
   for (const StoredMail& stored : all) {
     if (!options.ids.empty() && !ids.contains(stored.id)) continue;
-    if (options.filter.any()) {
-      const auto opened = open_mail(stored);
-      if (!opened || !options.filter.matches(stored, Mail::parse(opened->text))) continue;
-    }
+    if (options.filter.any() && !summary_if(stored, options.filter)) continue;
     if (::unlink(stored.path.c_str()) == 0) {
       ++removed;
     } else if (errno != ENOENT) {
@@ -191,16 +185,17 @@ int wait(const MailOptions& options, const Context& context) {
   const bool for_ever = context.timeout == milliseconds::zero();
   const auto give_up = std::chrono::steady_clock::now() + context.timeout;
   std::unordered_set<std::string> seen;
-  std::vector<StoredMail> hits;
+  std::vector<MailSummary> hits;
   for (bool first = true;; first = false) {
     const auto listed = list_mail(roots.folders);
     if (!listed) return complain(listed.error().what(), kFailed, context);
     for (auto stored = listed->rbegin(); stored != listed->rend(); ++stored) {
-      if (!seen.insert(stored->mailbox + '/' + stored->id).second || (first && options.only_new))
-        continue;
-      const auto opened = open_mail(*stored);
-      if (!opened || !options.filter.matches(*stored, Mail::parse(opened->text))) continue;
-      hits.push_back(*stored);
+      const std::string copy = stored->mailbox + '/' + stored->id;
+      if (!seen.insert(copy).second || (first && options.only_new)) continue;
+      bool gone = false;
+      if (auto mail = summary_if(*stored, options.filter, &gone)) hits.push_back(std::move(*mail));
+      // A mail reader may just have moved it: then it comes again under another name.
+      if (gone) seen.erase(copy);
     }
     if (hits.size() >= options.count) break;
     if (!for_ever && std::chrono::steady_clock::now() >= give_up) {
@@ -211,8 +206,7 @@ int wait(const MailOptions& options, const Context& context) {
     std::this_thread::sleep_for(kPoll);
   }
   hits.resize(options.count);
-  const auto mails = open_matching(hits, {}, 0);
-  print(context.json ? mail_list_json(mails) : mail_table(mails, context.terminal));
+  print(context.json ? mail_list_json(hits) : mail_table(hits, context.terminal));
   return kDone;
 }
 

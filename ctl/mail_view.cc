@@ -36,19 +36,23 @@ double seconds_of(const StoredMail& stored) {
   return std::chrono::duration<double>(stored.time).count();
 }
 
-std::string name_of(const MailPart& part) {
-  return part.filename.empty() ? part.type : part.filename;
+std::string name_of(const MailSummary::Attachment& attachment) {
+  return attachment.filename.empty() ? attachment.type : attachment.filename;
 }
 
-OrderedJson attachment_json(const MailPart& part, std::size_t number) {
-  return {{"number", number},
-          {"filename", part.filename},
-          {"type", part.type},
-          {"size", part.content().size()}};
+/// A cell that one message must not make as wide as it likes.
+std::string cell(std::string_view text) {
+  constexpr std::size_t kMaxCell = 200;  // characters
+  std::size_t length = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const bool starts_character = (static_cast<unsigned char>(text[at]) & 0xC0) != 0x80;
+    if (starts_character && ++length > kMaxCell) return shown(text.substr(0, at)) + "...";
+  }
+  return shown(text);
 }
 
-OrderedJson summary_json(const OpenedMail& opened) {
-  const StoredMail& stored = opened.stored;
+OrderedJson summary_json(const MailSummary& mail) {
+  const StoredMail& stored = mail.stored;
   OrderedJson json = {
       {"id", stored.id},
       {"mailbox", stored.mailbox},
@@ -57,14 +61,14 @@ OrderedJson summary_json(const OpenedMail& opened) {
       {"size", stored.size},
       {"seen", stored.seen},
       {"path", stored.path},
-      {"sender", opened.mail.field("Return-Path")},
-      {"from", opened.mail.field("From")},
-      {"to", opened.mail.field("To")},
-      {"subject", opened.mail.field("Subject")}};
+      {"sender", mail.sender},
+      {"from", mail.from},
+      {"to", mail.to},
+      {"subject", mail.subject}};
   OrderedJson& list = json["attachments"] = OrderedJson::array();
-  std::size_t number = 0;
-  for (const MailPart* part : opened.mail.attachments()) {
-    list.push_back(attachment_json(*part, ++number));
+  for (const auto& [filename, type, size] : mail.attachments) {
+    list.push_back(
+        {{"number", list.size() + 1}, {"filename", filename}, {"type", type}, {"size", size}});
   }
   return json;
 }
@@ -89,19 +93,32 @@ bool MailFilter::matches(const StoredMail& stored, const Mail& mail) const {
          });
 }
 
-std::string mail_table(const std::vector<OpenedMail>& mails, const Terminal& terminal) {
+MailSummary MailSummary::of(const StoredMail& stored, const Mail& mail) {
+  MailSummary summary{.stored = stored,
+                      .sender = mail.field("Return-Path"),
+                      .from = mail.field("From"),
+                      .to = mail.field("To"),
+                      .subject = mail.field("Subject"),
+                      .attachments = {}};
+  for (const MailPart* part : mail.attachments()) {
+    summary.attachments.push_back({part->filename, part->type, part->content().size()});
+  }
+  return summary;
+}
+
+std::string mail_table(const std::vector<MailSummary>& mails, const Terminal& terminal) {
   Table table({"ID", "RECEIVED", "MAILBOX", ">SIZE", "FROM", "SUBJECT"});
-  for (const OpenedMail& opened : mails) {
-    std::string subject = opened.mail.field("Subject");
+  for (const MailSummary& mail : mails) {
     std::string names;
-    for (const MailPart* part : opened.mail.attachments()) {
+    for (const auto& attachment : mail.attachments) {
       names += names.empty() ? "" : ", ";
-      names += name_of(*part);
+      names += name_of(attachment);
     }
-    if (!names.empty()) subject += " [" + names + ']';
-    table.add({opened.stored.id, local_time(seconds_of(opened.stored)),
-               shown(opened.stored.mailbox), human_bytes(static_cast<double>(opened.stored.size)),
-               shown(opened.mail.field("From")), shown(subject)});
+    std::string subject = cell(mail.subject);
+    if (!names.empty()) subject += " [" + cell(names) + ']';
+    table.add({mail.stored.id, local_time(seconds_of(mail.stored)), cell(mail.stored.mailbox),
+               human_bytes(static_cast<double>(mail.stored.size)), cell(mail.from),
+               std::move(subject)});
   }
   return table.empty() ? "no mail\n" : table.text(terminal);
 }
@@ -120,10 +137,10 @@ std::string mail_page(const OpenedMail& opened, const Terminal& terminal) {
     add(name, opened.mail.field(name));
   }
   std::size_t number = 0;
-  for (const MailPart* part : opened.mail.attachments()) {
-    add("Part " + std::to_string(++number),
-        name_of(*part) + " (" + part->type + ", " +
-            human_bytes(static_cast<double>(part->content().size())) + ")");
+  for (const auto& attachment : MailSummary::of(opened.stored, opened.mail).attachments) {
+    add("Part " + std::to_string(++number), name_of(attachment) + " (" + attachment.type + ", " +
+                                                human_bytes(static_cast<double>(attachment.size)) +
+                                                ")");
   }
   const MailPart* body = opened.mail.body("text/plain");
   if (body == nullptr) body = opened.mail.body("text/html");
@@ -131,14 +148,14 @@ std::string mail_page(const OpenedMail& opened, const Terminal& terminal) {
   return page;
 }
 
-std::string mail_list_json(const std::vector<OpenedMail>& mails) {
+std::string mail_list_json(const std::vector<MailSummary>& mails) {
   OrderedJson document = {{"status", "ok"}, {"messages", OrderedJson::array()}};
-  for (const OpenedMail& opened : mails) document["messages"].push_back(summary_json(opened));
+  for (const MailSummary& mail : mails) document["messages"].push_back(summary_json(mail));
   return one_line(document);
 }
 
 std::string mail_json(const OpenedMail& opened) {
-  OrderedJson message = summary_json(opened);
+  OrderedJson message = summary_json(MailSummary::of(opened.stored, opened.mail));
   OrderedJson& headers = message["headers"] = OrderedJson::array();
   for (const MailField& field : opened.mail.fields) {
     headers.push_back({{"name", field.name}, {"value", field.value}});

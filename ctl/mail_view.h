@@ -18,6 +18,23 @@ struct OpenedMail {
   Mail mail;
 };
 
+/// What a list says of a message; holds none of its text.
+struct MailSummary {
+  struct Attachment {
+    std::string filename;  ///< may be empty
+    std::string type;
+    std::size_t size = 0;  ///< octets, decoded
+  };
+  StoredMail stored;
+  std::string sender;  ///< of the envelope
+  std::string from;
+  std::string to;
+  std::string subject;
+  std::vector<Attachment> attachments;
+
+  [[nodiscard]] static MailSummary of(const StoredMail& stored, const Mail& mail);
+};
+
 /// Which messages are meant. Texts are looked for without regard to the case of ASCII letters;
 /// an empty one matches every message.
 struct MailFilter {
@@ -32,12 +49,12 @@ struct MailFilter {
   [[nodiscard]] bool matches(const StoredMail& stored, const Mail& mail) const;
 };
 
-[[nodiscard]] std::string mail_table(const std::vector<OpenedMail>& mails,
+[[nodiscard]] std::string mail_table(const std::vector<MailSummary>& mails,
                                      const Terminal& terminal);
 /// The most telling fields, the text, and the attachments by number.
 [[nodiscard]] std::string mail_page(const OpenedMail& opened, const Terminal& terminal);
 /// {"status":"ok","messages":[...]} in one line.
-[[nodiscard]] std::string mail_list_json(const std::vector<OpenedMail>& mails);
+[[nodiscard]] std::string mail_list_json(const std::vector<MailSummary>& mails);
 /// {"status":"ok","message":{...}} with all fields, the texts and the attachments.
 [[nodiscard]] std::string mail_json(const OpenedMail& opened);
 

@@ -32,7 +32,8 @@ struct RawField {
   std::string value;  // unfolded
 };
 
-/// Takes the header and the empty line behind it off `text`.
+/// Takes the header and the empty line behind it off `text`; fields beyond Mail::kMaxFields are not
+/// kept.
 std::vector<RawField> take_header(std::string_view& text) {
   std::vector<RawField> fields;
   while (!text.empty()) {
@@ -44,6 +45,7 @@ std::vector<RawField> take_header(std::string_view& text) {
     }
     const std::size_t colon = line.find(':');
     if (colon == std::string_view::npos) continue;  // no field, and no reason to give up
+    if (fields.size() == Mail::kMaxFields) continue;
     fields.push_back({trim(line.substr(0, colon)), std::string(trim(line.substr(colon + 1)))});
   }
   return fields;
@@ -63,15 +65,29 @@ std::string percent_decoded(std::string_view text) {
                                                   : std::string(text);
 }
 
+/// What stands in front of the parameters and of a comment, in lower case.
+std::string first_word(std::string_view text) {
+  return to_ascii_lower(trim(text.substr(0, text.find_first_of(";("))));
+}
+
+/// The media type. One that is none means text (RFC 2045, section 5.2).
+std::string media_type(std::string type) {
+  const std::size_t slash = type.find('/');
+  const bool is_type = slash != std::string::npos && slash > 0 && slash + 1 < type.size() &&
+                       type.find_first_of(" \t") == std::string::npos;
+  return is_type ? std::move(type) : "text/plain";
+}
+
 /// "value; name=value; name="value"": the parameters by their names in lower case.
 struct Parameters {
+  static constexpr std::size_t kMax = 1000;
   std::string value;  // lower case
   std::map<std::string, std::string, std::less<>> by_name;
 
   explicit Parameters(std::string_view text) {
-    value = to_ascii_lower(trim(text.substr(0, text.find(';'))));
+    value = first_word(text);
     std::size_t at = text.find(';');
-    while (at != std::string_view::npos && at < text.size()) {
+    while (at != std::string_view::npos && at < text.size() && by_name.size() < kMax) {
       const std::size_t equals = text.find('=', at + 1);
       if (equals == std::string_view::npos) return;
       std::string name = to_ascii_lower(trim(text.substr(at + 1, equals - at - 1)));
@@ -140,24 +156,29 @@ class Walk {
   void visit(std::string_view body, const std::vector<RawField>& header, std::size_t depth) {
     const Parameters type(value_of(header, "Content-Type"));
     const std::string boundary = type.get("boundary");
-    if (type.value.starts_with("multipart/") && !boundary.empty() && depth < Mail::kMaxDepth) {
-      return visit_parts(body, "--" + boundary, depth);
+    const bool is_multipart = type.value.starts_with("multipart/");
+    if (is_multipart && !boundary.empty() && depth < Mail::kMaxDepth &&
+        visit_parts(body, "--" + boundary, depth)) {
+      return;
     }
     if (parts_.size() >= Mail::kMaxParts) return;
     const Parameters disposition(value_of(header, "Content-Disposition"));
     MailPart part;
-    part.type = type.value.empty() ? "text/plain" : type.value;
+    // What cannot be taken apart is at least shown.
+    part.type = is_multipart ? "text/plain" : media_type(type.value);
     part.charset = to_ascii_lower(type.get("charset"));
     part.filename = disposition.get_extended("filename");
     if (part.filename.empty()) part.filename = type.get_extended("name");
-    part.encoding = to_ascii_lower(trim(value_of(header, "Content-Transfer-Encoding")));
+    part.encoding = first_word(value_of(header, "Content-Transfer-Encoding"));
     part.attachment = disposition.value == "attachment";
     part.body = body;
     parts_.push_back(std::move(part));
   }
 
  private:
-  void visit_parts(std::string_view body, std::string_view delimiter, std::size_t depth) {
+  /// Whether there was any part.
+  bool visit_parts(std::string_view body, std::string_view delimiter, std::size_t depth) {
+    bool any = false;
     std::optional<std::size_t> start;  // of the part that is being read
     const std::string_view all = body;
     while (!body.empty()) {
@@ -168,10 +189,12 @@ class Walk {
       if (!behind.empty() && behind != "--") continue;
       if (start) visit_part(without_end(all.substr(*start, at - *start)), depth);
       start.reset();
-      if (behind == "--") return;
+      if (behind == "--") return any;
       start = all.size() - body.size();
+      any = true;
     }
     if (start) visit_part(all.substr(*start), depth);  // cut off
+    return any;
   }
 
   void visit_part(std::string_view text, std::size_t depth) {

@@ -29,8 +29,10 @@ struct MailPart {
 };
 
 /// Hostile mail costs no more than its size: what is nested more deeply than kMaxDepth or comes
-/// after kMaxParts is part of its parent's text.
+/// after kMaxParts is part of its parent's text, and fields of a header after kMaxFields are left
+/// out. Broken mail is shown as well as it can be: a multipart without parts is text.
 struct Mail {
+  static constexpr std::size_t kMaxFields = 10'000;
   static constexpr std::size_t kMaxDepth = 20;
   static constexpr std::size_t kMaxParts = 1000;
 

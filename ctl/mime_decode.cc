@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::string_view kAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::size_t kMaxCharsetName = 64;
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 constexpr std::size_t kColumns = 76;
 
@@ -40,6 +41,16 @@ std::string repaired(std::string_view bytes) {
     }
   }
   return result;
+}
+
+/// RFC 2978, section 2.3. iconv(3) reads more into a name: "//IGNORE", and paths.
+bool is_charset_name(std::string_view name) {
+  for (const char c : name) {
+    const bool good = is_ascii_alpha(c) || is_ascii_digit(c) ||
+                      std::string_view("!#$%&'+-^_`{}~.:()").find(c) != std::string_view::npos;
+    if (!good) return false;
+  }
+  return name.size() <= kMaxCharsetName;
 }
 
 class Converter {
@@ -85,16 +96,26 @@ struct EncodedWord {
   std::size_t length = 0;
 };
 
+/// Where "?=" is. A blank, or another word's start, comes only where this one has no end; to look
+/// further would read a header full of such starts once for each.
+std::size_t end_of_encoded(std::string_view text, std::size_t at) {
+  for (; at + 1 < text.size() && text[at] != ' ' && text[at] != '\t'; ++at) {
+    const std::string_view here = text.substr(at);
+    if (here.starts_with("?=")) return at;
+    if (here.starts_with("=?") && !here.starts_with("=?=")) break;
+  }
+  return std::string_view::npos;
+}
+
 std::optional<EncodedWord> encoded_word(std::string_view text) {
   if (!text.starts_with("=?")) return {};
   const std::size_t charset_end = text.find('?', 2);
   if (charset_end == std::string_view::npos || charset_end + 2 >= text.size()) return {};
   const char encoding = ascii_lower(text[charset_end + 1]);
   if (text[charset_end + 2] != '?') return {};
-  const std::size_t end = text.find("?=", charset_end + 3);
+  const std::size_t end = end_of_encoded(text, charset_end + 3);
   if (end == std::string_view::npos) return {};
   const std::string_view encoded = text.substr(charset_end + 3, end - charset_end - 3);
-  if (encoded.find_first_of(" \t") != std::string_view::npos) return {};
   EncodedWord word;
   std::string_view charset = text.substr(2, charset_end - 2);
   charset = charset.substr(0, charset.find('*'));  // RFC 2231, section 5: a language
@@ -117,6 +138,17 @@ bool is_plain_ascii(std::string_view text) {
   return text.find("=?") == std::string_view::npos;
 }
 
+/// By octet: what it is worth in base64, or -1.
+constexpr std::array<std::int8_t, 256> make_base64_values() {
+  std::array<std::int8_t, 256> values{};
+  values.fill(-1);
+  for (std::size_t i = 0; i < kAlphabet.size(); ++i) {
+    values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<std::int8_t>(i);
+  }
+  return values;
+}
+constexpr auto kBase64Values = make_base64_values();
+
 }  // namespace
 
 std::string decode_base64(std::string_view text) {
@@ -126,8 +158,8 @@ std::string decode_base64(std::string_view text) {
   int count = 0;
   for (const char c : text) {
     if (c == '=') break;
-    const std::size_t value = kAlphabet.find(c);
-    if (value == std::string_view::npos) continue;
+    const int value = kBase64Values[static_cast<unsigned char>(c)];
+    if (value < 0) continue;
     bits = bits << 6 | static_cast<std::uint32_t>(value);
     count += 6;
     if (count < 8) continue;
@@ -165,7 +197,7 @@ std::string decode_quoted_printable(std::string_view text, bool underscore_is_sp
 
 std::string to_utf8(std::string_view bytes, std::string_view charset) {
   if (charset.empty() || iequals(charset, "utf-8") || iequals(charset, "us-ascii") ||
-      iequals(charset, "utf8")) {
+      iequals(charset, "utf8") || !is_charset_name(charset)) {
     return repaired(bytes);
   }
   Converter converter{std::string(charset)};
@@ -263,7 +295,9 @@ std::string encode_quoted_printable(std::string_view text) {
 }
 
 std::string encode_header(std::string_view text) {
-  if (is_plain_ascii(text)) return std::string(text);
+  // Encoded words are also what brings a long text into lines of a length that is allowed.
+  constexpr std::size_t kMaxPlain = 900;
+  if (text.size() <= kMaxPlain && is_plain_ascii(text)) return std::string(text);
   constexpr std::size_t kWordColumns = 60;
   std::string result;
   std::string word;

@@ -21,7 +21,8 @@ namespace netd::ctl {
 /// 76 columns, with CRLF.
 [[nodiscard]] std::string encode_base64(std::string_view bytes);
 [[nodiscard]] std::string encode_quoted_printable(std::string_view text);
-/// As it is when it is printable ASCII, else in encoded words of at most 75 columns, folded.
+/// As it is when it is printable ASCII and fits a line, else in encoded words of at most 75
+/// columns, folded.
 [[nodiscard]] std::string encode_header(std::string_view text);
 
 }  // namespace netd::ctl

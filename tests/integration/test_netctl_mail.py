@@ -2,6 +2,7 @@
 
 import base64
 import json
+import resource
 import subprocess
 import threading
 
@@ -123,3 +124,85 @@ def test_a_folder_can_be_read_without_netd(mail):
     done = netctl(mail, "list", "--maildir", str(mail.mail))
     assert b"kept" in done.stdout
     netctl(mail, "list", status=3)
+
+
+def test_an_empty_id_names_nothing(mail):
+    send(mail, "--to", "bob@example.org", "hi")
+    netctl(mail, "delete", "", status=2)
+    netctl(mail, "show", "", status=2)
+    assert len(listed(mail)) == 1
+
+
+def test_a_long_subject_is_sent_in_lines_that_are_allowed(mail):
+    for subject in ("x" * 3000, "word " * 600, "ü" * 900):
+        send(mail, "--to", "bob@example.org", "--subject", subject, "hi")
+        assert listed(mail)[0]["subject"] == subject.strip()
+    assert max(map(len, netctl(mail, "list").stdout.decode().splitlines())) < 400
+
+
+@pytest.mark.skipif(bool(netd_process.SANITIZER), reason="a sanitizer takes all addresses")
+def test_a_list_holds_one_message_at_a_time(tmp_path):
+    """Sixty of 20 MiB, in half a gigabyte; their holes take no disk."""
+    new = tmp_path / "example.org/bob/new"
+    new.mkdir(parents=True)
+    for number in range(60):
+        with open(new / f"{1000 + number}.M1P1R00000000Q{number}.mx", "wb") as file:
+            file.write(b"Subject: big %d\r\n\r\n" % number)
+            file.truncate(20 << 20)
+    done = subprocess.run(
+        [netd_process.NETCTL, "--json", "mail", "list", "--limit", "0", "--maildir", str(tmp_path)],
+        capture_output=True, timeout=netd_process.DEADLINE, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (512 << 20, 512 << 20)))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["messages"][0]["subject"] == "big 59"
+
+
+def test_broken_mail_is_shown_as_well_as_it_can_be(mail):
+    odd = [
+        (b"Content-Type: multipart/mixed; boundary=b\r\n\r\nno part\r\n", "no part\n", []),
+        (b"Content-Type: multipart/mixed; boundary=\"b\r\n\r\n--b\r\n\r\ncut", None, []),
+        (b"Content-Type: nonsense\r\n\r\nhi\r\n", "hi\n", []),
+        (b"no header at all, and no empty line\r\n", "", []),
+        (b"Content-Type: text/plain; charset=no-such\r\n\r\n\xe9\r\n", "\ufffd\n", []),
+        (b"Content-Type: text/plain; charset=\"koi8-r\"\r\n\r\n\xc1\r\n", "\u0430\n", []),
+        (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n"
+         b"--b\r\nContent-Disposition: attachment\r\n\r\nx\r\n"
+         b"--b\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!\r\n--b--\r\n",
+         "text", [("", "text/plain", 1), ("", "application/pdf", 0)]),
+        (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/png;\r\n"
+         b" name*0*=utf-8''%c3%a4; name*1=\"b.png\"\r\n\r\nx\r\n", None, [("\u00e4b.png", "image/png", 3)]),
+    ]
+    for text, body, attachments in odd:
+        send(mail, "--to", "bob@example.org", "--file", "-", stdin=text)
+        message = json.loads(netctl(mail, "show", "--json", "latest").stdout)["message"]
+        if body is not None:
+            assert message["text"] == body, text
+        found = [(one["filename"], one["type"], one["size"]) for one in message["attachments"]]
+        assert found == attachments, text
+        netctl(mail, "show", "latest")
+        netctl(mail, "list")
+
+
+def test_lists_and_deletions_do_not_trip_over_each_other(mail):
+    stop = threading.Event()
+
+    def deliver():
+        while not stop.is_set():
+            send(mail, "--to", "bob@example.org", "--to", "ann@example.org", "hi")
+
+    def remove():
+        while not stop.is_set():
+            netctl(mail, "delete", "--all")
+
+    workers = [threading.Thread(target=one) for one in (deliver, remove)]
+    for worker in workers:
+        worker.start()
+    try:
+        for _ in range(30):
+            listed(mail)
+            listed(mail, "--to", "bob")
+        netctl(mail, "wait", "--to", "ann", timeout="20s")
+    finally:
+        stop.set()
+        for worker in workers:
+            worker.join()

@@ -37,6 +37,7 @@ TEST(Humanize, Seconds) {
 TEST(Humanize, HostileTextCannotSteerTheTerminal) {
   EXPECT_EQ(shown("a\x1b[31mb\n\x7f\r"), "a\\x1b[31mb\\n\\x7f\\x0d");
   EXPECT_EQ(shown("é"), "é");
+  EXPECT_EQ(shown("\u009b31m\u0080\u00a0"), "\\x9b31m\\x80\u00a0");
 }
 
 }  // namespace

@@ -33,6 +33,15 @@ TEST(DecodeHeader, LeavesWhatIsNone) {
   }
   EXPECT_EQ(decode_header("bad \xFF byte"), "bad \xEF\xBF\xBD byte");
   EXPECT_EQ(decode_header("=?no-such-charset?Q?abc?="), "abc");
+  EXPECT_EQ(decode_header("=?iso-8859-1//IGNORE?Q?a=E9b?="),
+            "a\xEF\xBF\xBD"
+            "b");
+}
+
+TEST(DecodeHeader, TakesTimeInProportion) {
+  std::string text;
+  while (text.size() < 4 << 20) text += "=?a?q?x";
+  EXPECT_EQ(decode_header(text), text);
 }
 
 TEST(Encodings, ComeBackAsTheyWere) {
@@ -115,6 +124,49 @@ TEST(MailTest, BoundsDepthAndParts) {
   for (int i = 0; i < 5000; ++i) wide += "--b\r\n\r\nx\r\n";
   EXPECT_THAT(Mail::parse(wide).parts, SizeIs(Mail::kMaxParts));
   EXPECT_THAT(Mail::parse("").body("text/html"), IsNull());
+}
+
+TEST(Encodings, ALongTextIsBroughtIntoLines) {
+  const std::string text(5000, 'x');
+  const std::string encoded = encode_header(text);
+  EXPECT_EQ(decode_header(encoded), text);
+  for (std::size_t at = 0, end = 0; end != std::string::npos; at = end + 2) {
+    end = encoded.find("\r\n", at);
+    EXPECT_LE(std::min(end, encoded.size()) - at, 76U);
+  }
+}
+
+TEST(Mail, ShowsAMultipartThatIsBroken) {
+  for (const char* text : {"Content-Type: multipart/mixed\r\n\r\nbody\r\n",
+                           "Content-Type: multipart/mixed; boundary=b\r\n\r\nbody\r\n",
+                           "Content-Type: multipart/mixed; boundary=\r\n\r\nbody\r\n",
+                           "Content-Type: multipart/mixed; boundary=b\r\n\r\nbody\r\n--b--\r\n"}) {
+    const Mail mail = Mail::parse(text);
+    ASSERT_NE(mail.body("text/plain"), nullptr) << text;
+    EXPECT_THAT(mail.body("text/plain")->text(), HasSubstr("body\n")) << text;
+    EXPECT_THAT(mail.attachments(), SizeIs(0));
+  }
+}
+
+TEST(Mail, TakesATypeThatIsNoneForText) {
+  for (const char* type : {"", "text", "/", "text/", "plain text", "text /plain", "(text/html)"}) {
+    const std::string text = std::string("Content-Type: ") + type + "; charset=latin1\r\n\r\n\xE9";
+    EXPECT_NE(Mail::parse(text).body("text/plain"), nullptr) << type;
+    EXPECT_EQ(Mail::parse(text).parts.at(0).text(), "\u00e9") << type;
+  }
+  const std::string commented =
+      "Content-Type: text/HTML (Rich Text); charset=utf-8\r\n"
+      "Content-Transfer-Encoding: Base64 (of course)\r\n\r\naGk=\r\n";
+  const Mail mail = Mail::parse(commented);
+  ASSERT_NE(mail.body("text/html"), nullptr);
+  EXPECT_EQ(mail.body("text/html")->text(), "hi");
+}
+
+TEST(Mail, BoundsWhatAHeaderMayHold) {
+  std::string text;
+  for (std::size_t i = 0; i < Mail::kMaxFields + 10; ++i) text += "a:b\r\n";
+  EXPECT_THAT(Mail::parse(text + "\r\nbody").fields, SizeIs(Mail::kMaxFields));
+  EXPECT_EQ(Mail::parse(text + "\r\nbody").parts.at(0).text(), "body");
 }
 
 }  // namespace
