@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "daemon/base/text.h"
+#include "daemon/protocols/smtp/idn.h"
 #include "daemon/protocols/smtp/maildir.h"
 
 namespace netd::smtp {
@@ -71,17 +72,18 @@ Result<RecipientTable> RecipientTable::create(const Options& options, std::strin
     if (domain == "*") {
       table.every_domain_ = true;
     } else if (domain.starts_with("*.")) {
-      table.suffixes_.push_back(domain.substr(1));
+      table.suffixes_.push_back(domain_key(domain).substr(1));
     } else {
       if (table.primary_domain_.empty()) table.primary_domain_ = domain;
-      table.domains_.insert(std::move(domain));
+      table.domains_.try_emplace(domain_key(domain), std::move(domain));
     }
   }
   if (table.primary_domain_.empty()) table.primary_domain_ = to_ascii_lower(options.hostname);
   for (const std::string& user : options.users) {
     const auto parts = split_user(user);
     if (!parts) return fail("user " + user + ": expected USER or USER@DOMAIN");
-    table.users_.insert(parts->second.empty() ? parts->first : join(parts->first, parts->second));
+    table.users_.insert(parts->second.empty() ? parts->first
+                                              : join(parts->first, domain_key(parts->second)));
   }
   table.every_user_ = options.users.empty();
   table.catch_all_ = to_ascii_lower(options.catch_all);
@@ -145,7 +147,8 @@ Result<void> RecipientTable::add_alias(std::string_view line, const std::string&
                           : join(target_parts->first, target_parts->second));
   }
   if (targets.empty()) return fail(place + ": the alias has no target");
-  std::string key = parts->second.empty() ? parts->first : join(parts->first, parts->second);
+  std::string key =
+      parts->second.empty() ? parts->first : join(parts->first, domain_key(parts->second));
   if (!aliases_.emplace(std::move(key), std::move(targets)).second) {
     return fail(place + ": the alias is there already");
   }
@@ -192,20 +195,29 @@ Result<void> RecipientTable::check_targets(std::string_view file) const {
   return {};
 }
 
-bool RecipientTable::serves(const std::string& domain) const {
-  if (every_domain_ || domains_.contains(domain)) return true;
+bool RecipientTable::serves(std::string_view domain) const {
+  if (every_domain_) return true;
+  const std::string key = domain_key(domain);
+  if (domains_.contains(key)) return true;
   return std::ranges::any_of(suffixes_, [&](const std::string& suffix) {
-    return domain.size() > suffix.size() && domain.ends_with(suffix);
+    return key.size() > suffix.size() && key.ends_with(suffix);
   });
 }
 
+/// The domain's folder: one for all spellings where the configuration has the name.
+std::string RecipientTable::spelling(std::string_view domain) const {
+  const auto found = domains_.find(domain_key(domain));
+  return found == domains_.end() ? to_ascii_lower(domain) : found->second;
+}
+
 bool RecipientTable::is_user(const std::string& local, const std::string& domain) const {
-  return every_user_ || users_.contains(local) || users_.contains(join(local, domain));
+  return every_user_ || users_.contains(local) || users_.contains(join(local, domain_key(domain)));
 }
 
 const std::vector<std::string>* RecipientTable::find_alias(const std::string& local,
                                                            const std::string& domain) const {
-  auto found = aliases_.find(join(local, domain));
+  if (aliases_.empty()) return nullptr;
+  auto found = aliases_.find(join(local, domain_key(domain)));
   if (found == aliases_.end()) found = aliases_.find(local);
   return found == aliases_.end() ? nullptr : &found->second;
 }
@@ -213,7 +225,7 @@ const std::vector<std::string>* RecipientTable::find_alias(const std::string& lo
 Verdict RecipientTable::route(const Address& recipient, std::vector<std::string>& mailboxes) const {
   const std::string local = to_ascii_lower(recipient.local);
   const std::string domain =
-      recipient.domain.empty() ? primary_domain_ : to_ascii_lower(recipient.domain);
+      recipient.domain.empty() ? primary_domain_ : spelling(recipient.domain);
   // <Postmaster> alone is this server's, whatever its domains are (RFC 5321, section 4.5.1).
   if (!recipient.domain.empty() && !serves(domain)) return Verdict::relay_denied;
 
@@ -241,7 +253,7 @@ void RecipientTable::expand(const std::string& target, const std::string& domain
                             Search& search) const {
   const std::size_t at = target.rfind('@');
   if (at == std::string::npos) return resolve(target, domain, search);
-  resolve(target.substr(0, at), target.substr(at + 1), search);
+  resolve(target.substr(0, at), spelling(std::string_view(target).substr(at + 1)), search);
 }
 
 void RecipientTable::resolve(const std::string& local, const std::string& domain,

@@ -48,7 +48,8 @@ class RecipientTable {
   Result<void> read_aliases(std::string_view text, std::string_view file);
   Result<void> add_alias(std::string_view line, const std::string& place);
   [[nodiscard]] Result<void> check_targets(std::string_view file) const;
-  [[nodiscard]] bool serves(const std::string& domain) const;
+  [[nodiscard]] bool serves(std::string_view domain) const;
+  [[nodiscard]] std::string spelling(std::string_view domain) const;
   [[nodiscard]] bool is_user(const std::string& local, const std::string& domain) const;
   [[nodiscard]] const std::vector<std::string>* find_alias(const std::string& local,
                                                            const std::string& domain) const;
@@ -62,11 +63,12 @@ class RecipientTable {
   void resolve(const std::string& local, const std::string& domain, Search& search) const;
   static void add_mailbox(const std::string& local, const std::string& domain, Search& search);
 
-  std::unordered_set<std::string> domains_;
-  std::vector<std::string> suffixes_;  // ".example.net"
+  // Keys are domain_key()s, so that A-labels and U-labels meet.
+  std::unordered_map<std::string, std::string> domains_;  // by key: as configured, in lower case
+  std::vector<std::string> suffixes_;                     // of keys: ".example.net"
   bool every_domain_ = false;
   std::string primary_domain_;
-  std::unordered_set<std::string> users_;  // lower case; "user" or "user@domain"
+  std::unordered_set<std::string> users_;  // lower case; "user" or "user@key"
   bool every_user_ = false;
   std::unordered_map<std::string, std::vector<std::string>> aliases_;
   std::string catch_all_;

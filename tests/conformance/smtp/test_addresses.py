@@ -181,6 +181,20 @@ def test_folders(server, local, folder):
     assert str(found.parent.parent) == folder
 
 
+def test_a_domain_has_one_folder_in_both_of_its_forms(serve):
+    """RFC 5890, section 2.3.2.1: A-labels and U-labels are one name."""
+    server = serve("domains = b\u00fccher.example\n")
+    with server.client() as client:
+        client.expect("EHLO x", "250")
+        client.expect("MAIL FROM:<> SMTPUTF8", "250")
+        client.expect("RCPT TO:<a@xn--bcher-kva.example>", "250")
+        client.expect("RCPT TO:<b@b\u00fccher.example>", "250")
+        client.expect("RCPT TO:<b@xn--bucher-kva.example>", "550 5.7.1")
+        assert client.message(b"hi").startswith(b"250 ")
+    assert server.bodies("a", "b\u00fccher.example") == [b"hi\r\n"]
+    assert server.bodies("b", "b\u00fccher.example") == [b"hi\r\n"]
+
+
 def test_the_sender_is_kept_as_it_was_written(server):
     """RFC 5321, section 2.4: a local part's case is its owner's business."""
     with server.client() as client:

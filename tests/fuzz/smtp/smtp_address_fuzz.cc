@@ -7,6 +7,7 @@
 
 #include "daemon/base/text.h"
 #include "daemon/protocols/smtp/address.h"
+#include "daemon/protocols/smtp/idn.h"
 #include "daemon/protocols/smtp/maildir.h"
 
 using netd::smtp::PathKind;
@@ -38,6 +39,8 @@ void check(std::string_view text, PathKind kind) {
   require(address.domain.size() <= netd::smtp::kMaxDomain);
   require(address.local.find_first_of("\r\n") == std::string::npos);
   require(address.domain.find_first_of("/\r\n ") == std::string::npos);
+  const std::string key = netd::smtp::domain_key(address.domain);
+  require(netd::is_utf8(key) && key.find_first_of("/\r\n ") == std::string::npos);
   require(netd::is_utf8(address.local) && netd::is_utf8(address.domain));
   check_folder(address.local);
   const std::string written = '<' + address.text() + '>';

@@ -53,6 +53,21 @@ RecipientTable::Options domains(std::vector<std::string> names) {
   return options;
 }
 
+TEST(Recipients, AreOfADomainInEitherOfItsForms) {
+  const std::string_view aliases = "ann@xn--bcher-kva.example: bob@B\u00fccher.example\n";
+  const auto recipients = table(
+      domains({"b\u00fccher.example", "*.xn--exmple-cua.net", "xn--mgba3a4f16a.example"}), aliases);
+  EXPECT_EQ(route(recipients, "<a@b\u00fccher.example>"), "b\u00fccher.example/a");
+  EXPECT_EQ(route(recipients, "<a@XN--BCHER-KVA.example>"), "b\u00fccher.example/a");
+  EXPECT_EQ(route(recipients, "<ann@b\u00fccher.example>"), "b\u00fccher.example/bob");
+  EXPECT_EQ(route(recipients, "<a@x.ex\u00e4mple.net>"), "x.ex\u00e4mple.net/a");
+  EXPECT_EQ(route(recipients, "<a@x.xn--exmple-cua.net>"), "x.xn--exmple-cua.net/a");
+  EXPECT_EQ(route(recipients, "<a@\u0627\u06cc\u0631\u0627\u0646.example>"),
+            "xn--mgba3a4f16a.example/a");
+  EXPECT_EQ(route(recipients, "<a@bucher.example>"), "relay denied");
+  EXPECT_EQ(route(recipients, "<a@xn--bucher-kva.example>"), "relay denied");
+}
+
 TEST(Recipients, AreOfTheDomains) {
   const auto recipients = table(domains({"Example.org", "*.example.net", "[192.0.2.1]"}));
   EXPECT_EQ(route(recipients, "<a@example.org>"), "example.org/a");

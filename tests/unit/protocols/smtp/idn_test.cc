@@ -1,0 +1,35 @@
+#include "daemon/protocols/smtp/idn.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace netd::smtp {
+namespace {
+
+TEST(DomainKey, IsInLowerCase) {
+  EXPECT_EQ(domain_key("Example.ORG"), "example.org");
+  EXPECT_EQ(domain_key("[IPv6:2001:DB8::1]"), "[ipv6:2001:db8::1]");
+  EXPECT_EQ(domain_key(""), "");
+}
+
+TEST(DomainKey, ReadsALabels) {
+  EXPECT_EQ(domain_key("xn--bcher-kva.example"), "b\u00fccher.example");
+  EXPECT_EQ(domain_key("www.XN--BCHER-KVA.Example"), "www.b\u00fccher.example");
+  EXPECT_EQ(domain_key("b\u00fccher.example"), "b\u00fccher.example");
+  // RFC 3492, section 7.1: (B) Chinese, (L) Japanese with digits.
+  EXPECT_EQ(domain_key("xn--ihqwcrb4cv8a8dqg056pqjye"),
+            "\u4ed6\u4eec\u4e3a\u4ec0\u4e48\u4e0d\u8bf4\u4e2d\u6587");
+  EXPECT_EQ(domain_key("xn--3b-ww4c5e180e575a65lsy2b"), "3\u5e74b\u7d44\u91d1\u516b\u5148\u751f");
+  EXPECT_EQ(domain_key("xn--e28h.example"), "\U0001f600.example");
+}
+
+TEST(DomainKey, LeavesWhatIsNoALabel) {
+  for (const char* name : {"xn--", "xn--abc-", "xn---", "xn--99999999", "xn--\u00fc-kva",
+                           "xn--0000000000000000000000000000000000000000000000000000000000a"}) {
+    EXPECT_EQ(domain_key(name), name);
+  }
+}
+
+}  // namespace
+}  // namespace netd::smtp
