@@ -64,20 +64,36 @@ std::optional<struct stat> regular_file(int folder, const char* name) {
 
 struct Message {
   WallTime time;
+  std::string name;
   std::string path;
+
+  /// Of one microsecond the names end with a count, and a longer one is a later one.
+  [[nodiscard]] auto order() const { return std::tuple(time, name.size(), std::string_view(name)); }
 };
+
+/// "1763827200.M250117P42..." is as old as it says: seconds, and microseconds where they are told.
+std::optional<WallTime> time_in_name(std::string_view name) {
+  const std::size_t dot = name.find('.');
+  const auto seconds = parse_decimal(name.substr(0, dot));
+  if (!seconds || *seconds >= (std::uint64_t{1} << 33)) return {};
+  const WallTime time{std::chrono::seconds(*seconds)};
+  if (dot == std::string_view::npos) return time;
+  std::string_view rest = name.substr(dot + 1);
+  if (!rest.starts_with('M')) return time;
+  rest.remove_prefix(1);
+  const auto micros = parse_decimal(rest.substr(0, rest.find_first_not_of("0123456789")));
+  if (!micros || *micros >= 1'000'000) return time;
+  return time + std::chrono::microseconds(*micros);
+}
 
 void collect(const std::string& folder, const std::stop_token& stop,
              std::vector<Message>& messages) {
   for_each_entry(folder, stop, [&](int fd, const char* name) {
     const auto info = regular_file(fd, name);
     if (!info) return;
-    const std::string_view text = name;
-    const auto seconds = parse_decimal(text.substr(0, text.find('.')));
-    const bool plausible = seconds && *seconds < (std::uint64_t{1} << 33);
-    messages.push_back(
-        {plausible ? WallTime(std::chrono::seconds(*seconds)) : wall_time(info->st_mtim),
-         folder + '/' + name});
+    messages.push_back({.time = time_in_name(name).value_or(wall_time(info->st_mtim)),
+                        .name = name,
+                        .path = folder + '/' + name});
   });
 }
 
@@ -110,7 +126,7 @@ std::size_t apply_retention(const std::string& root, const Retention& retention,
     collect(mailbox + "/new", stop, messages);
     collect(mailbox + "/cur", stop, messages);
     if (stop.stop_requested()) return;  // an incomplete list would make the wrong ones the oldest
-    std::ranges::sort(messages, {}, [](const Message& m) { return std::tie(m.time, m.path); });
+    std::ranges::sort(messages, {}, &Message::order);
     std::size_t kept = messages.size();
     for (const Message& message : messages) {
       const bool too_old =

@@ -105,6 +105,20 @@ TEST_F(HousekeepingTest, OldMailIsRemovedByCount) {
   EXPECT_THAT(files("x/eve/new"), ElementsAre("1003", "1004"));
 }
 
+TEST_F(HousekeepingTest, OfOneSecondTheLastOnesStay) {
+  for (const char* part : {"M99P1Q1", "M1000P1Q2", "M999999P1Q9", "M999999P1Q10"}) {
+    dir_.write("x/bob/new/1000." + std::string(part) + ".mx,S=1", "1");
+  }
+  const auto left = [&](std::uint64_t count) {
+    const Retention retention{.age = {}, .count = count};
+    (void)apply_retention(dir_.path(), retention, WallTime(std::chrono::seconds(1)), {});
+    return files("x/bob/new");
+  };
+  EXPECT_THAT(left(3), testing::Not(testing::Contains("1000.M99P1Q1.mx,S=1")));
+  EXPECT_THAT(left(2), testing::Not(testing::Contains("1000.M1000P1Q2.mx,S=1")));
+  EXPECT_THAT(left(1), ElementsAre("1000.M999999P1Q10.mx,S=1"));
+}
+
 TEST_F(HousekeepingTest, NamesWithoutATimeHaveTheirFiles) {
   dir_.write("x/bob/new/strange", "1");
   const Retention retention{.age = std::chrono::hours(1), .count = 0};
