@@ -52,6 +52,8 @@ const Reply& reply_to(Verdict verdict) {
       return reply::kRelayDenied;
     case Verdict::unknown_user:
       return reply::kUnknownUser;
+    case Verdict::too_many:
+      return reply::kTooManyRecipients;
     case Verdict::bad_name:
       break;
   }

@@ -182,8 +182,12 @@ Result<void> RecipientTable::check_targets(std::string_view file) const {
   }
   for (const auto& [alias, targets] : aliases_) {
     std::vector<std::string> mailboxes;
-    Search search{.mailboxes = mailboxes, .seen = {}, .found = false};
+    Search search{.mailboxes = mailboxes, .listed = {}, .seen = {}};
     expand(alias, primary_domain_, search);
+    if (search.too_many) {
+      return fail(std::string(file) + ": alias " + alias + ": leads to more than " +
+                  std::to_string(kMaxMailboxes) + " mailboxes");
+    }
     if (!search.found) {
       return fail(std::string(file) + ": alias " + alias + ": leads back to itself alone");
     }
@@ -239,11 +243,17 @@ Verdict RecipientTable::route(const Address& recipient, std::vector<std::string>
   const bool known =
       user == kPostmaster || find_alias(user, domain) != nullptr || is_user(user, domain);
   if (!known && catch_all_.empty()) return Verdict::unknown_user;
-  Search search{.mailboxes = mailboxes, .seen = {}, .found = false};
+  const std::size_t before = mailboxes.size();
+  Search search{.mailboxes = mailboxes, .listed = {}, .seen = {}};
   if (known) {
     resolve(user, domain, search);
   } else {
     expand(catch_all_, domain, search);
+  }
+  if (search.too_many) {
+    // Some of an alias' mailboxes would not get the message that was accepted for it.
+    mailboxes.resize(before);
+    return Verdict::too_many;
   }
   return search.found ? Verdict::accepted : Verdict::bad_name;
 }
@@ -262,8 +272,8 @@ void RecipientTable::resolve(const std::string& local, const std::string& domain
   if (targets == nullptr) return add_mailbox(local, domain, search);
   // Each alias once, so that loops end and nothing is looked up more often than there are aliases.
   const std::string whole = join(local, domain);
-  if (std::ranges::find(search.seen, whole) != search.seen.end()) return;
-  search.seen.push_back(whole);
+  if (!search.seen.insert(whole).second) return;
+  if (search.listed.empty()) search.listed.insert(search.mailboxes.begin(), search.mailboxes.end());
   for (const std::string& target : *targets) {
     // An alias that names itself means the mailbox of that name.
     if (target == local || target == whole) {
@@ -277,12 +287,15 @@ void RecipientTable::resolve(const std::string& local, const std::string& domain
 void RecipientTable::add_mailbox(const std::string& local, const std::string& domain,
                                  Search& search) {
   const std::optional<std::string> folder = mailbox_folder_name(local);
-  if (!folder || search.mailboxes.size() >= kMaxMailboxes) return;
+  if (!folder) return;
   search.found = true;
   std::string mailbox = domain + '/' + *folder;
-  if (std::ranges::find(search.mailboxes, mailbox) == search.mailboxes.end()) {
-    search.mailboxes.push_back(std::move(mailbox));
-  }
+  const bool is_listed =
+      search.seen.empty() ? std::ranges::find(search.mailboxes, mailbox) != search.mailboxes.end()
+                          : !search.listed.insert(mailbox).second;
+  if (is_listed) return;
+  search.too_many = search.mailboxes.size() >= kMaxMailboxes;
+  if (!search.too_many) search.mailboxes.push_back(std::move(mailbox));
 }
 
 }  // namespace netd::smtp

@@ -18,6 +18,7 @@ enum class Verdict : std::uint8_t {
   relay_denied,  ///< not a domain of this server
   unknown_user,
   bad_name,  ///< no folder can have this name
+  too_many,  ///< more mailboxes than one message can go to
 };
 
 /// Immutable once made; any thread.
@@ -36,7 +37,7 @@ class RecipientTable {
                                                      std::string_view file);
 
   /// Adds the mailboxes ("DOMAIN/USER", below the Maildir root) that a recipient's mail goes to,
-  /// without those that are in the list already.
+  /// without those that are in the list already; none unless it is accepted.
   [[nodiscard]] Verdict route(const Address& recipient, std::vector<std::string>& mailboxes) const;
 
   /// Of a row: completes `found "X", ...`.
@@ -56,8 +57,10 @@ class RecipientTable {
   /// One look-up: where it leads, and the aliases it came through.
   struct Search {
     std::vector<std::string>& mailboxes;
-    std::vector<std::string> seen;
+    std::unordered_set<std::string> listed;  // what is in mailboxes, once there was an alias
+    std::unordered_set<std::string> seen;
     bool found = false;
+    bool too_many = false;
   };
   void expand(const std::string& target, const std::string& domain, Search& search) const;
   void resolve(const std::string& local, const std::string& domain, Search& search) const;

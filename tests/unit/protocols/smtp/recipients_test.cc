@@ -33,6 +33,8 @@ std::string route(const RecipientTable& recipients, std::string_view path) {
       return "relay denied";
     case Verdict::unknown_user:
       return "unknown user";
+    case Verdict::too_many:
+      return "too many";
     case Verdict::bad_name:
       return "bad name";
     case Verdict::accepted:
@@ -179,6 +181,26 @@ TEST(Recipients, AreInTheListOnce) {
               Verdict::accepted);
   }
   EXPECT_THAT(mailboxes, ElementsAre("x/a", "x/b"));
+}
+
+TEST(Recipients, BeyondWhatOneMessageGoesToAreRefusedWhole) {
+  constexpr std::size_t kMost = 10'000;
+  std::string aliases = "most: u0";
+  for (std::size_t i = 1; i < kMost; ++i) aliases += ", u" + std::to_string(i);
+  const auto recipients = table(domains({"x"}), aliases + "\ntwo: a, b\n");
+  std::vector<std::string> mailboxes;
+  const auto add = [&](std::string_view path) {
+    return recipients.route(parse_path(path, PathKind::forward)->address, mailboxes);
+  };
+  EXPECT_EQ(add("<a@x>"), Verdict::accepted);
+  EXPECT_EQ(add("<most@x>"), Verdict::too_many) << "its last mailbox would not get it";
+  EXPECT_THAT(mailboxes, ElementsAre("x/a"));
+  mailboxes.clear();
+  EXPECT_EQ(add("<most@x>"), Verdict::accepted);
+  EXPECT_EQ(add("<a@x>"), Verdict::too_many);
+  EXPECT_EQ(add("<u7@x>"), Verdict::accepted);
+  EXPECT_EQ(mailboxes.size(), kMost);
+  EXPECT_THAT(refusal(domains({"x"}), aliases + ", v\n"), HasSubstr("more than 10000 mailboxes"));
 }
 
 TEST(Recipients, MistakesAreNamedWithTheirPlace) {
