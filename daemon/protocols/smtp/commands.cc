@@ -199,7 +199,7 @@ const Reply* SmtpSession::check_recipient(const Address& recipient,
   if (verdict != Verdict::accepted) return &reply_to(verdict);
   MailStore& store = *protocol_.service().store();
   for (std::size_t i = before; i < mailboxes.size(); ++i) {
-    if (!store.is_full(mailboxes[i])) continue;
+    if (!store.is_full(mailboxes[i], transaction_->declared_size)) continue;
     mailboxes.resize(before);
     return &reply::kMailboxFull;
   }

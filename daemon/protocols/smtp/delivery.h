@@ -56,6 +56,7 @@ class Delivery {
   std::string tmp_path;
   std::uint64_t size = 0;
   std::vector<std::string> placed;  ///< the names in new/ that exist already
+  std::size_t reserved = 0;         ///< mailboxes, from the first on, whose quota has room kept
 
   // ---- The way back. `client` is touched by the worker's thread alone, also while the rest of
   // the delivery is with the store: a session that ends puts null there.

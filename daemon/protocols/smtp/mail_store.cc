@@ -215,10 +215,7 @@ void MailStore::commit(Batch& batch) {
   if (options_.sync) sync_folders(deliveries);
   if (deliveries.empty()) return;
   note_success();
-  if (!quota_) return;
-  for (const Delivery* delivery : deliveries) {
-    for (const std::string& name : delivery->mailboxes) quota_->add(name, delivery->size);
-  }
+  for (Delivery* delivery : deliveries) settle_room(*delivery, true);
 }
 
 void MailStore::sync_files(std::vector<Delivery*>& deliveries) {
@@ -236,7 +233,7 @@ void MailStore::sync_files(std::vector<Delivery*>& deliveries) {
 void MailStore::place_all(std::vector<Delivery*>& deliveries) {
   for (Delivery* delivery : deliveries) {
     delivery->file.reset();
-    if (!has_room(*delivery)) {
+    if (!reserve_room(*delivery)) {
       remove_traces(*delivery);
       delivery->outcome = StoreOutcome::mailbox_full;
     } else if (const int error = place(*delivery); error != 0) {
@@ -291,15 +288,25 @@ void MailStore::sync_folders(std::span<const std::string_view> mailboxes, std::s
   for (std::size_t i = 0; i < opened.size(); ++i) errors[places[i]] = results[i];
 }
 
-bool MailStore::has_room(const Delivery& delivery) {
+/// In all of its mailboxes; what it got before one that has none goes with its traces.
+bool MailStore::reserve_room(Delivery& delivery) {
   if (!quota_) return true;
   return std::ranges::all_of(delivery.mailboxes, [&](const std::string& name) {
-    return quota_->has_room(name, delivery.size, clock_.now());
+    const bool fits = quota_->reserve(name, delivery.size, clock_.now());
+    if (fits) ++delivery.reserved;
+    return fits;
   });
 }
 
-bool MailStore::is_full(const std::string& mailbox_name) {
-  if (!quota_ || !quota_->was_full(mailbox_name)) return false;
+void MailStore::settle_room(Delivery& delivery, bool stored) {
+  const std::size_t count = std::exchange(delivery.reserved, 0);
+  for (const std::string& name : std::span(delivery.mailboxes).first(count)) {
+    quota_->settle(name, delivery.size, stored);
+  }
+}
+
+bool MailStore::is_full(const std::string& mailbox_name, std::uint64_t size) {
+  if (!quota_ || !quota_->was_full(mailbox_name, size, clock_.now())) return false;
   // Its owner may have made room: whoever asks next hears of it.
   if (quota_->is_stale(mailbox_name, clock_.now()) && !recounting_.exchange(true)) {
     const bool asked = threads_.submit([this, name = mailbox_name] {
@@ -395,6 +402,7 @@ void MailStore::roll_back(Delivery& delivery, int error, std::string_view doing)
 }
 
 void MailStore::remove_traces(Delivery& delivery) {
+  settle_room(delivery, false);
   delivery.file.reset();
   for (const std::string& copy : delivery.placed) ::unlink(copy.c_str());
   delivery.placed.clear();

@@ -61,9 +61,10 @@ class MailStore {
 
   [[nodiscard]] UniqueNames::Name next_name() { return names_.next(); }
   [[nodiscard]] const Options& options() const { return options_; }
-  /// Whether a mailbox is known to have no room. Never blocks: a message that meets a mailbox which
-  /// filled since is refused at its end. Any thread.
-  [[nodiscard]] bool is_full(const std::string& mailbox);
+  /// Whether a mailbox is known to have no room for a message of `size` octets, 0 for one of
+  /// unknown size. Never blocks: a message that meets a mailbox which filled since is refused at
+  /// its end. Any thread.
+  [[nodiscard]] bool is_full(const std::string& mailbox, std::uint64_t size);
   /// Empty when the last message could be stored, else why not. Any thread.
   [[nodiscard]] std::string trouble() const;
 
@@ -88,13 +89,14 @@ class MailStore {
   static void bring_back(Batch& batch);
   int write_chunk(Delivery& delivery);
   int open_file(Delivery& delivery);
-  [[nodiscard]] bool has_room(const Delivery& delivery);
+  [[nodiscard]] bool reserve_room(Delivery& delivery);
+  void settle_room(Delivery& delivery, bool stored);
   int place(Delivery& delivery);
   int place_copy(const Delivery& delivery, const std::string& mailbox, const std::string& target);
   int copy_file(const Delivery& delivery, const std::string& mailbox, const std::string& target);
   /// Ends a delivery with an error: removes every trace of it.
   void roll_back(Delivery& delivery, int error, std::string_view doing);
-  static void remove_traces(Delivery& delivery);
+  void remove_traces(Delivery& delivery);
 
   std::shared_ptr<Mailbox> mailbox(const std::string& name);
   int prepare(const std::string& mailbox_name, bool again);

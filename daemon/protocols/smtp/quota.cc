@@ -48,29 +48,46 @@ std::uint64_t QuotaBook::measure(const std::string& path) {
   return total;
 }
 
-bool QuotaBook::has_room(const std::string& mailbox, std::uint64_t size, Monotonic now) {
+bool QuotaBook::fits(const Entry& entry, std::uint64_t size) const {
+  const std::uint64_t taken = entry.used + entry.reserved;
+  return taken <= limit_ && size <= limit_ - taken;
+}
+
+bool QuotaBook::reserve_in(Entry& entry, std::uint64_t size) const {
+  entry.full = !fits(entry, size);
+  if (entry.full) return false;
+  entry.reserved += size;
+  return true;
+}
+
+bool QuotaBook::reserve(const std::string& mailbox, std::uint64_t size, Monotonic now) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = entries_.find(mailbox);
     if (found != entries_.end()) {
-      Entry& entry = found->second;
-      const bool fits = entry.used + size <= limit_;
-      const Duration age = now - entry.counted;
-      if (age < kFullHolds || (fits && age < kCountHolds)) {
-        entry.full = !fits;
-        return fits;
-      }
+      const Duration age = now - found->second.counted;
+      const bool holds = age < kFullHolds || (age < kCountHolds && fits(found->second, size));
+      if (holds) return reserve_in(found->second, size);
     }
   }
   const std::uint64_t used = measure(root_ + '/' + mailbox);  // without the lock: it may take long
   const std::lock_guard lock(mutex_);
-  if (entries_.size() >= kMaxEntries) entries_.clear();
+  if (entries_.size() >= kMaxEntries) {
+    std::erase_if(entries_, [](const auto& entry) { return entry.second.reserved == 0; });
+  }
   Entry& entry = entries_[mailbox];
-  const bool fits = used + size <= limit_;
-  entry.full = !fits;
   entry.used = used;
   entry.counted = now;
-  return fits;
+  return reserve_in(entry, size);
+}
+
+void QuotaBook::settle(const std::string& mailbox, std::uint64_t size, bool stored) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(mailbox);
+  if (found == entries_.end()) return;
+  Entry& entry = found->second;
+  entry.reserved -= size;
+  if (stored) entry.used += size;
 }
 
 void QuotaBook::recount(const std::string& mailbox, Monotonic now) {
@@ -84,16 +101,13 @@ void QuotaBook::recount(const std::string& mailbox, Monotonic now) {
   entry.counted = now;
 }
 
-void QuotaBook::add(const std::string& mailbox, std::uint64_t size) {
+bool QuotaBook::was_full(const std::string& mailbox, std::uint64_t size, Monotonic now) const {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(mailbox);
-  if (found != entries_.end()) found->second.used += size;
-}
-
-bool QuotaBook::was_full(const std::string& mailbox) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = entries_.find(mailbox);
-  return found != entries_.end() && found->second.full;
+  if (found == entries_.end()) return false;
+  const Entry& entry = found->second;
+  if (size == 0) return entry.full;
+  return !fits(entry, size) && (entry.full || now - entry.counted < kCountHolds);
 }
 
 bool QuotaBook::is_stale(const std::string& mailbox, Monotonic now) const {

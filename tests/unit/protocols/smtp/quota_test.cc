@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <string>
 
 #include "tests/support/fake_clock.h"
@@ -24,7 +26,15 @@ TEST(Quota, MeasuresWhatNamesAndFilesSay) {
 
 class QuotaTest : public testing::Test {
  protected:
-  bool room(std::uint64_t size) { return book_.has_room("x/bob", size, clock_.now()); }
+  /// Stores a message of that size in bob's mailbox, if it fits.
+  bool store(std::uint64_t size) {
+    const bool fits = reserve(size);
+    if (fits) book_.settle("x/bob", size, true);
+    return fits;
+  }
+  bool reserve(std::uint64_t size) { return book_.reserve("x/bob", size, clock_.now()); }
+  /// Whether the book says so without looking.
+  bool is_full(std::uint64_t size = 0) { return book_.was_full("x/bob", size, clock_.now()); }
 
   test::TempDir dir_;
   test::FakeClock clock_;
@@ -33,41 +43,85 @@ class QuotaTest : public testing::Test {
 
 TEST_F(QuotaTest, CountsWhatIsDelivered) {
   dir_.write("x/bob/new/1.a,S=500", "");
-  EXPECT_TRUE(room(500));
-  book_.add("x/bob", 400);
-  EXPECT_TRUE(room(100));
-  EXPECT_FALSE(room(101));
-  EXPECT_TRUE(book_.has_room("x/eve", 1000, clock_.now()));
+  EXPECT_TRUE(store(400));
+  EXPECT_FALSE(store(101));
+  EXPECT_TRUE(store(100));
+  EXPECT_FALSE(store(1));
+  EXPECT_TRUE(book_.reserve("x/eve", 1000, clock_.now()));
+}
+
+TEST_F(QuotaTest, WhatIsOnItsWayHasItsRoom) {
+  EXPECT_TRUE(reserve(600));
+  EXPECT_FALSE(reserve(600)) << "both at once are more than the mailbox holds";
+  EXPECT_TRUE(reserve(400));
+  book_.settle("x/bob", 600, false);
+  EXPECT_TRUE(reserve(600)) << "the first was not delivered";
+  book_.settle("x/bob", 600, true);
+  book_.settle("x/bob", 400, true);
+  EXPECT_FALSE(reserve(1));
+}
+
+TEST_F(QuotaTest, WhatIsOnItsWayOutlivesACount) {
+  EXPECT_TRUE(reserve(600));
+  clock_.advance(std::chrono::minutes(2));
+  EXPECT_FALSE(reserve(600));
+  book_.settle("x/bob", 600, false);
+  EXPECT_TRUE(reserve(600));
+}
+
+TEST_F(QuotaTest, SizesBeyondAllNumbersDoNotFit) {
+  EXPECT_TRUE(store(1));
+  EXPECT_FALSE(reserve(std::numeric_limits<std::uint64_t>::max()));
+}
+
+TEST_F(QuotaTest, OneThatDoesNotFitDoesNotLockOutTheSmall) {
+  EXPECT_FALSE(is_full(5000)) << "nothing is known yet";
+  EXPECT_TRUE(store(500));
+  EXPECT_TRUE(is_full(600));
+  EXPECT_FALSE(is_full(500));
+  EXPECT_FALSE(is_full());
+  EXPECT_FALSE(store(600));
+  EXPECT_TRUE(is_full()) << "like the last one";
+  EXPECT_FALSE(is_full(500));
+  EXPECT_TRUE(store(500));
+  EXPECT_TRUE(is_full(1));
+}
+
+TEST_F(QuotaTest, AnOldCountRefusesNothingByItself) {
+  EXPECT_TRUE(store(900));
+  EXPECT_TRUE(is_full(200));
+  clock_.advance(std::chrono::minutes(2));
+  EXPECT_FALSE(is_full(200)) << "its owner may have made room";
 }
 
 TEST_F(QuotaTest, FindsOutWhatReadersDelete) {
   const std::string mail = dir_.write("x/bob/new/1.a,S=900", "");
-  EXPECT_FALSE(room(200));
-  EXPECT_TRUE(book_.was_full("x/bob"));
+  EXPECT_FALSE(reserve(200));
+  EXPECT_TRUE(is_full());
   EXPECT_FALSE(book_.is_stale("x/bob", clock_.now()));
   std::filesystem::remove(mail);
-  EXPECT_FALSE(room(200)) << "not counted at every message";
+  EXPECT_FALSE(reserve(200)) << "not counted at every message";
   clock_.advance(std::chrono::seconds(6));
   EXPECT_TRUE(book_.is_stale("x/bob", clock_.now()));
   book_.recount("x/bob", clock_.now());
-  EXPECT_FALSE(book_.was_full("x/bob"));
-  EXPECT_TRUE(room(200));
+  EXPECT_FALSE(is_full());
+  EXPECT_TRUE(reserve(200));
 }
 
 TEST_F(QuotaTest, FullStaysFullWhileNothingIsDeleted) {
   dir_.write("x/bob/new/1.a,S=900", "");
-  EXPECT_FALSE(room(200));
+  EXPECT_FALSE(reserve(200));
   clock_.advance(std::chrono::seconds(6));
   book_.recount("x/bob", clock_.now());
-  EXPECT_TRUE(book_.was_full("x/bob"));
+  EXPECT_TRUE(is_full());
 }
 
 TEST_F(QuotaTest, FindsOutWhatOthersDeliver) {
-  EXPECT_TRUE(room(200));
+  EXPECT_TRUE(store(0));
   dir_.write("x/bob/new/1.a,S=900", "");
-  EXPECT_TRUE(room(200));
+  EXPECT_TRUE(store(200));
   clock_.advance(std::chrono::minutes(2));
-  EXPECT_FALSE(room(200));
+  EXPECT_FALSE(store(200));
 }
 
 }  // namespace
