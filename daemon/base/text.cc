@@ -58,6 +58,9 @@ std::size_t utf8_sequence_length(std::string_view text) {
   return 0;
 }
 
+/// Printable ASCII that stands for itself between the quotes of a JSON string.
+constexpr bool is_plain_in_json(char c) { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\'; }
+
 }  // namespace
 
 void append_hex(std::string& out, char byte) {
@@ -189,8 +192,21 @@ std::string printable(std::string_view bytes, std::size_t limit) {
 }
 
 std::string json_quote(std::string_view text) {
-  std::string out = "\"";
+  std::string out;
+  out.reserve(text.size() + 2);
+  append_json_quoted(out, text);
+  return out;
+}
+
+void append_json_quoted(std::string& out, std::string_view text) {
+  out += '"';
   while (!text.empty()) {
+    // Nearly all text is printable ASCII and needs no look at each character.
+    const auto plain =
+        static_cast<std::size_t>(std::ranges::find_if_not(text, is_plain_in_json) - text.begin());
+    out += text.substr(0, plain);
+    text.remove_prefix(plain);
+    if (text.empty()) break;
     const auto byte = static_cast<unsigned char>(text.front());
     const std::size_t length = utf8_sequence_length(text);
     if (length == 0) {
@@ -215,7 +231,6 @@ std::string json_quote(std::string_view text) {
     text.remove_prefix(length);
   }
   out += '"';
-  return out;
 }
 
 bool is_utf8(std::string_view text) {

@@ -64,6 +64,8 @@ void append_hex(std::string& out, char byte);
 
 /// The text as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD.
 [[nodiscard]] std::string json_quote(std::string_view text);
+/// The same behind what `out` has.
+void append_json_quoted(std::string& out, std::string_view text);
 
 /// Whether all of `text` is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms).
 [[nodiscard]] bool is_utf8(std::string_view text);

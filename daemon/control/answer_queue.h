@@ -33,9 +33,14 @@ class AnswerQueue {
   [[nodiscard]] std::optional<Entry> take_ready() {
     if (!ready()) return std::nullopt;
     Entry entry = std::move(entries_.front());
+    drop_first();
+    return entry;
+  }
+  /// The document of the first place, which is ready; gone after drop_first().
+  [[nodiscard]] std::string& first_document() { return *entries_.front().document; }
+  void drop_first() {
     entries_.pop_front();
     ++first_;
-    return entry;
   }
   [[nodiscard]] bool ready() const { return !entries_.empty() && entries_.front().document; }
 

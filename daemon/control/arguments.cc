@@ -80,13 +80,12 @@ std::optional<std::chrono::milliseconds> Arguments::seconds(std::string_view nam
 std::string Arguments::id(std::string_view name) {
   const auto raw = members_.find(name);
   if (!raw) return {};
-  if (json_number(*raw)) return std::string(*raw);
-  const auto text = json_string(*raw);
-  if (!text || text->empty()) {
+  auto id = json_canonical(*raw);
+  if (!id || *id == "\"\"") {
     bad(name, "a string or a number");
     return {};
   }
-  return json_quote(*text);  // one spelling, however the client escaped it
+  return std::move(*id);
 }
 
 std::string Arguments::required_id(std::string_view name) {

@@ -22,9 +22,10 @@ class Arguments {
     std::string message;
   };
 
-  /// `members` must outlive this. `path` stands in front of names in messages ("task.").
-  explicit Arguments(const JsonMembers& members, std::string path = {})
-      : members_(members), path_(std::move(path)) {}
+  /// `members` must outlive this. `path`, a literal, stands in front of names in messages
+  /// ("task.").
+  explicit Arguments(const JsonMembers& members, std::string_view path = {})
+      : members_(members), path_(path) {}
 
   /// After all reads: what to answer instead of doing it.
   [[nodiscard]] const std::optional<Problem>& problem() const { return problem_; }
@@ -55,12 +56,12 @@ class Arguments {
 
  private:
   [[nodiscard]] std::string full_name(std::string_view name) const {
-    return path_ + std::string(name);
+    return std::string(path_).append(name);
   }
   void note(std::string_view code, std::string message);
 
   const JsonMembers& members_;
-  std::string path_;
+  std::string_view path_;
   std::optional<Problem> problem_;
 };
 

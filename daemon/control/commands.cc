@@ -15,6 +15,7 @@ namespace {
 
 constexpr auto kRead = Permission::read_status;
 constexpr auto kSteer = Permission::steer;
+constexpr std::size_t kMaxTypeName = 64;  // bytes
 
 constexpr auto kCommands = std::to_array<Command>({
     {"config", kSteer, "check?", "the configuration in use, or whether the files are good",
@@ -66,7 +67,7 @@ void unknown_type(const Call& call, std::string_view type) {
 
 void run_request(const Call& call) {
   Arguments arguments(call.members);
-  const std::string type = arguments.required_text("type", 64);
+  const std::string type = arguments.required_text("type", kMaxTypeName);
   if (arguments.refused(call.answer)) return;
   const auto found = std::ranges::lower_bound(kCommands, type, {}, &Command::type);
   if (found == kCommands.end() || found->type != type) {

@@ -68,10 +68,13 @@ std::size_t ControlSession::on_data(std::string_view input) {
       end_with(code::kInvalidJson, "Invalid JSON");
     }
   }
-  // What could be answered at once leaves in one write.
-  write_ready();
   reading_ = false;
-  close_when_answered();
+  if (ending_) {
+    write_ready();
+    close_when_answered();
+  } else if (answers_.ready() || !events_.empty()) {
+    mark_for_flush();
+  }
   return ending_ ? input.size() : consumed;
 }
 
@@ -118,8 +121,13 @@ void ControlSession::flush() {
 
 void ControlSession::write_ready() {
   std::string lines;
-  while (const auto answer = answers_.take_ready()) {
-    lines += *answer->document;
+  for (; answers_.ready(); answers_.drop_first()) {
+    std::string& document = answers_.first_document();
+    if (lines.empty()) {
+      lines = std::move(document);
+    } else {
+      lines += document;
+    }
     lines += '\n';
   }
   // The answer to `subscribe` goes before its first event.

@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 #include "daemon/base/text.h"
 #include "daemon/control/request_framer.h"
@@ -11,18 +12,33 @@ namespace netd::control {
 
 namespace {
 
-constexpr std::string_view kSpace = " \t\r\n";
+constexpr bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
 std::size_t skip_space(std::string_view text, std::size_t at) {
-  while (at < text.size() && kSpace.find(text[at]) != std::string_view::npos) ++at;
+  while (at < text.size() && is_space(text[at])) ++at;
   return at;
 }
 
 /// Past the closing quote of the string that begins at `at`.
 std::size_t skip_string(std::string_view text, std::size_t at) {
-  ++at;
-  while (at < text.size() && text[at] != '"') at += text[at] == '\\' ? 2 : 1;
-  return at + 1;
+  const std::size_t begin = at + 1;
+  for (std::size_t from = begin;;) {
+    const std::size_t quote = text.find('"', from);
+    if (quote == std::string_view::npos) return text.size();
+    // A quote ends the string unless an odd number of backslashes stands before it.
+    std::size_t escapes = 0;
+    while (quote - escapes > begin && text[quote - escapes - 1] == '\\') ++escapes;
+    if (escapes % 2 == 0) return quote + 1;
+    from = quote + 1;
+  }
+}
+
+std::size_t skip_scalar(std::string_view text, std::size_t at) {
+  while (at < text.size() && text[at] != ',' && text[at] != ']' && text[at] != '}' &&
+         !is_space(text[at])) {
+    ++at;
+  }
+  return at;
 }
 
 /// Past the value that begins at `at`.
@@ -41,7 +57,7 @@ std::size_t skip_value(std::string_view text, std::size_t at) {
       --depth;
       ++at;
     } else if (depth == 0) {
-      return std::min(text.find_first_of(",]} \t\r\n", at), text.size());
+      return skip_scalar(text, at);
     } else {
       ++at;
       continue;
@@ -75,6 +91,8 @@ std::uint32_t hex4(std::string_view digits) {
 
 /// `body` is what stands between the quotes.
 std::string decode(std::string_view body) {
+  std::size_t escaped = body.find('\\');
+  if (escaped == std::string_view::npos) return std::string(body);
   std::string out;
   out.reserve(body.size());
   for (std::size_t at = 0; at < body.size(); ++at) {
@@ -101,7 +119,63 @@ std::string decode(std::string_view body) {
   return out;
 }
 
+/// A number as it is written.
+class Digits {
+ public:
+  template <class Number>
+  explicit Digits(Number value)
+      : end_(std::to_chars(text_.data(), text_.data() + text_.size(), value).ptr) {}
+  // NOLINTNEXTLINE(google-explicit-constructor): it is nothing but a text.
+  operator std::string_view() const {
+    return {text_.data(), static_cast<std::size_t>(end_ - text_.data())};
+  }
+
+ private:
+  std::array<char, 32> text_;  // the longest, a double, has 24
+  char* end_;
+};
+
 std::string_view body_of(std::string_view quoted) { return quoted.substr(1, quoted.size() - 2); }
+
+/// `digits`, the first of which is not 0, with the decimal point behind the first `point` of them.
+std::string decimal(std::string digits, std::int64_t point) {
+  constexpr std::int64_t kMostDigits = 15;  // what every reader holds exactly
+  constexpr std::int64_t kMostZeros = 5;
+  const auto count = static_cast<std::int64_t>(digits.size());
+  if (point > kMostDigits || point < -kMostZeros) {
+    if (count > 1) digits.insert(1, 1, '.');
+    return digits + "e" + std::to_string(point - 1);
+  }
+  if (point <= 0) return "0." + std::string(static_cast<std::size_t>(-point), '0') + digits;
+  if (point >= count) return digits.append(static_cast<std::size_t>(point - count), '0');
+  return digits.insert(static_cast<std::size_t>(point), 1, '.');
+}
+
+/// By its decimal digits, not by a double that may stand for several numbers.
+std::string canonical_number(std::string_view number) {
+  const bool whole = number.find_first_of(".eE") == std::string_view::npos;
+  if (whole && number != "-0") return std::string(number);
+  const std::string_view sign = number.starts_with('-') ? "-" : "";
+  const std::string_view mantissa =
+      number.substr(sign.size(), number.find_first_of("eE") - sign.size());
+  std::int64_t exponent = 0;
+  if (const auto at = number.find_first_of("eE"); at != std::string_view::npos) {
+    std::string_view text = number.substr(at + 1);
+    if (text.starts_with('+')) text.remove_prefix(1);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), exponent);
+    constexpr std::int64_t kMost = 1'000'000;
+    if (error != std::errc() || std::abs(exponent) > kMost) return std::string(number);
+  }
+  const std::size_t point = std::min(mantissa.find('.'), mantissa.size());
+  std::string digits(mantissa.substr(0, point));
+  if (point < mantissa.size()) digits += mantissa.substr(point + 1);
+  const std::size_t zeros = digits.find_first_not_of('0');
+  if (zeros == std::string::npos) return "0";
+  digits.erase(0, zeros);
+  digits.erase(digits.find_last_not_of('0') + 1);
+  const std::int64_t place = static_cast<std::int64_t>(point) - static_cast<std::int64_t>(zeros);
+  return std::string(sign) + decimal(std::move(digits), place + exponent);
+}
 
 }  // namespace
 
@@ -125,20 +199,19 @@ std::string compact_json(std::string_view value) {
   std::string out;
   out.reserve(value.size());
   for (std::size_t at = 0; at < value.size();) {
-    if (value[at] == '"') {
-      const std::size_t end = skip_string(value, at);
-      out += value.substr(at, end - at);
-      at = end;
-      continue;
+    std::size_t end = at;
+    while (end < value.size() && !is_space(value[end])) {
+      end = value[end] == '"' ? skip_string(value, end) : end + 1;
     }
-    if (kSpace.find(value[at]) == std::string_view::npos) out += value[at];
-    ++at;
+    out += value.substr(at, end - at);
+    at = skip_space(value, end);
   }
   return out;
 }
 
 Result<JsonMembers> JsonMembers::parse(std::string_view object) {
   JsonMembers result;
+  result.members_.reserve(8);  // more than nearly every request has
   std::size_t at = skip_space(object, skip_space(object, 0) + 1);
   while (at < object.size() && object[at] == '"') {
     if (result.members_.size() == kMaxMembers) {
@@ -223,6 +296,15 @@ std::optional<std::int64_t> json_integer(std::string_view value) {
 
 bool json_is_object(std::string_view value) { return value.starts_with('{'); }
 
+std::optional<std::string> json_canonical(std::string_view value) {
+  if (value.starts_with('"')) {
+    const bool canonical = value.find_first_of("\\\x7F") == std::string_view::npos;
+    return canonical ? std::string(value) : json_quote(decode(body_of(value)));
+  }
+  if (!json_number(value)) return std::nullopt;
+  return canonical_number(value);
+}
+
 void JsonWriter::name(std::string_view name) {
   if (text_.size() > 1) text_ += ',';
   text_ += '"';
@@ -230,8 +312,10 @@ void JsonWriter::name(std::string_view name) {
   text_ += "\":";
 }
 
-JsonWriter& JsonWriter::add(std::string_view name, std::string_view text) {
-  return add_raw(name, json_quote(text));
+JsonWriter& JsonWriter::add(std::string_view member, std::string_view text) {
+  name(member);
+  append_json_quoted(text_, text);
+  return *this;
 }
 
 JsonWriter& JsonWriter::add(std::string_view name, bool value) {
@@ -239,20 +323,31 @@ JsonWriter& JsonWriter::add(std::string_view name, bool value) {
 }
 
 JsonWriter& JsonWriter::add(std::string_view name, std::int64_t value) {
-  return add_raw(name, std::to_string(value));
+  return add_raw(name, Digits(value));
 }
 
 JsonWriter& JsonWriter::add(std::string_view name, std::uint64_t value) {
-  return add_raw(name, std::to_string(value));
+  return add_raw(name, Digits(value));
+}
+
+JsonWriter& JsonWriter::add_milliseconds(std::string_view member, std::int64_t value) {
+  name(member);
+  if (value < 0) text_ += '-';
+  const std::uint64_t size = value < 0 ? std::uint64_t{0} - static_cast<std::uint64_t>(value)
+                                       : static_cast<std::uint64_t>(value);
+  text_ += Digits(size / 1000);
+  const auto rest = static_cast<unsigned>(size % 1000);
+  if (rest == 0) return *this;
+  std::array<char, 4> digits{'.', static_cast<char>('0' + rest / 100),
+                             static_cast<char>('0' + rest / 10 % 10),
+                             static_cast<char>('0' + rest % 10)};
+  text_.append(digits.data(), rest % 10 != 0 ? 4 : rest % 100 != 0 ? 3 : 2);
+  return *this;
 }
 
 JsonWriter& JsonWriter::add_decimal(std::string_view name, double value) {
-  std::array<char, 64> digits{};
-  const auto rounded = std::round(value * 1000.0) / 1000.0;
-  const auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), rounded);
-  if (error != std::errc() || !std::isfinite(value)) return add_raw(name, "null");
-  return add_raw(name,
-                 std::string_view(digits.data(), static_cast<std::size_t>(end - digits.data())));
+  if (!std::isfinite(value)) return add_raw(name, "null");
+  return add_raw(name, Digits(std::round(value * 1000.0) / 1000.0));
 }
 
 JsonWriter& JsonWriter::add_raw(std::string_view member, std::string_view json) {

@@ -61,10 +61,20 @@ class JsonMembers {
 [[nodiscard]] std::optional<double> json_number(std::string_view value);
 [[nodiscard]] bool json_is_object(std::string_view value);
 
+/// One spelling for all that mean the same, so that texts can be compared: a string whatever its
+/// escapes, a number whether it is written 1, 1.0 or 10e-1. Whole numbers written without a point
+/// or exponent stay digit for digit, however long. Nothing when `value` is neither.
+[[nodiscard]] std::optional<std::string> json_canonical(std::string_view value);
+
 /// Writes one object or array, member after member:
 ///   JsonWriter().add("status", "ok").add("count", 3).object()
 class JsonWriter {
  public:
+  /// `expected`: bytes to have ready.
+  explicit JsonWriter(std::size_t expected = 120) {
+    text_.reserve(expected);
+    text_ = '{';
+  }
   JsonWriter& add(std::string_view name, std::string_view text);
   JsonWriter& add(std::string_view name, const char* text) {
     return add(name, std::string_view(text));
@@ -78,6 +88,8 @@ class JsonWriter {
   JsonWriter& add(std::string_view name, unsigned value) {
     return add(name, static_cast<std::uint64_t>(value));
   }
+  /// `value` thousandths of a second as seconds.
+  JsonWriter& add_milliseconds(std::string_view name, std::int64_t value);
   /// With at most three digits after the point.
   JsonWriter& add_decimal(std::string_view name, double value);
   /// `json` is a JSON text already.
@@ -90,7 +102,7 @@ class JsonWriter {
  private:
   void name(std::string_view name);
 
-  std::string text_ = "{";
+  std::string text_;
 };
 
 /// The raw values as an array.

@@ -17,8 +17,9 @@ using tasks::TaskResult;
 constexpr milliseconds kDefaultWait{1000};
 constexpr std::size_t kMaxStateName = 16;
 
-double unix_seconds(WallTime time) {
-  return std::chrono::duration<double>(time.time_since_epoch()).count();
+/// Seconds since the epoch, to the millisecond.
+void add_time(JsonWriter& writer, std::string_view name, WallTime time) {
+  writer.add_milliseconds(name, std::chrono::floor<milliseconds>(time.time_since_epoch()).count());
 }
 
 void send_error(const Answer& answer, const tasks::TaskError& error) {
@@ -32,13 +33,11 @@ std::string queue_argument(Arguments& arguments) {
 
 /// The task as whoever works on it sees it.
 std::string work_object(const tasks::Task& task) {
-  return JsonWriter()
-      .add_raw("id", task.id)
-      .add_raw("data", task.data)
-      .add_decimal("timestamp", unix_seconds(task.created))
-      .add("queue", task.queue)
-      .add("attempt", task.attempt)
-      .object();
+  constexpr std::size_t kOthers = 160;  // bytes
+  JsonWriter writer(task.id.size() + task.data.size() + task.queue.size() + kOthers);
+  writer.add_raw("id", task.id).add_raw("data", task.data);
+  add_time(writer, "timestamp", task.created);
+  return writer.add("queue", task.queue).add("attempt", task.attempt).object();
 }
 
 void add_state(JsonWriter& writer, const tasks::Task& task) {
@@ -46,19 +45,16 @@ void add_state(JsonWriter& writer, const tasks::Task& task) {
       .add("priority", static_cast<std::int64_t>(task.priority))
       .add("attempt", task.attempt)
       .add("max_attempts", task.max_attempts);
-  if (task.due_in > milliseconds(0)) {
-    writer.add_decimal("due_in_s", static_cast<double>(task.due_in.count()) / 1000.0);
-  }
-  if (task.expires) writer.add_decimal("expires", unix_seconds(*task.expires));
+  if (task.due_in > milliseconds(0)) writer.add_milliseconds("due_in_s", task.due_in.count());
+  if (task.expires) add_time(writer, "expires", *task.expires);
 }
 
 /// The task as whoever looks at it sees it.
 std::string full_object(const tasks::Task& task) {
   JsonWriter writer;
-  writer.add_raw("id", task.id)
-      .add_raw("data", task.data)
-      .add_decimal("timestamp", unix_seconds(task.created))
-      .add("queue", task.queue);
+  writer.add_raw("id", task.id).add_raw("data", task.data);
+  add_time(writer, "timestamp", task.created);
+  writer.add("queue", task.queue);
   add_state(writer, task);
   return writer.object();
 }
@@ -66,17 +62,16 @@ std::string full_object(const tasks::Task& task) {
 /// The same in a list: data may be large, and `peek` shows it.
 std::string listed_object(const tasks::Task& task) {
   JsonWriter writer;
-  writer.add_raw("id", task.id)
-      .add("bytes", static_cast<std::uint64_t>(task.data_size))
-      .add_decimal("timestamp", unix_seconds(task.created))
-      .add("queue", task.queue);
+  writer.add_raw("id", task.id).add("bytes", static_cast<std::uint64_t>(task.data_size));
+  add_time(writer, "timestamp", task.created);
+  writer.add("queue", task.queue);
   add_state(writer, task);
   return writer.object();
 }
 
 /// Answers a change of one task.
-tasks::TaskService::Callback change_callback(const Call& call, const std::string& id) {
-  return [answer = call.answer, id](const TaskResult<void>& outcome) {
+tasks::TaskService::Callback change_callback(const Call& call, std::string id) {
+  return [answer = call.answer, id = std::move(id)](const TaskResult<void>& outcome) {
     if (outcome) {
       answer.send(ok_document().add_raw("task_id", id).object());
     } else {
@@ -182,8 +177,9 @@ void run_consume(const Call& call) {
           answer.error(code::kUnreachable, "nobody is there to take it: the task stays queued");
           return false;
         }
+        const std::string task = work_object(**outcome);
         answer.send(
-            JsonWriter().add("status", "success").add_raw("task", work_object(**outcome)).object());
+            JsonWriter(task.size() + 64).add("status", "success").add_raw("task", task).object());
         return true;
       });
 }

@@ -194,7 +194,12 @@ void DurableTaskService::kick_queue(std::string queue, std::size_t limit, CountC
   for (const Slot slot : slots) set_.hold(slot);
   const Slot last = slots.back();
   for (const Slot slot : slots) {
-    if (slot != last) write(StoreOp::Kind::update, slot, record_of(slot, next), nullptr);
+    if (slot == last) continue;
+    if (write_behind_) {
+      write_behind(StoreOp::Kind::update, slot);
+    } else {
+      write_through(StoreOp::Kind::update, slot, record_of(slot, next), nullptr);
+    }
   }
   write(StoreOp::Kind::update, last, record_of(last, next),
         [this, index, slots = std::move(slots), next,

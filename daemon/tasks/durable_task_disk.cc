@@ -85,18 +85,14 @@ Record DurableTaskService::record_of(Slot slot, const Next& next) const {
   return record;
 }
 
-/// A change of a held task. `then` runs when it is durable or refused; with SyncMode::off at once.
-void DurableTaskService::write(StoreOp::Kind kind, Slot slot, const Record& record, Then then) {
-  if (write_behind_) {
-    if (kind == StoreOp::Kind::erase) {
-      if (set_.at(slot).on_disk) erased_.push_back(set_.at(slot).seq);
-    } else {
-      mark_dirty(slot);
-    }
-    if (then) then(nullptr);
-    schedule();
-    return;
-  }
+void DurableTaskService::write_behind(StoreOp::Kind kind, Slot slot) {
+  if (kind != StoreOp::Kind::erase) return mark_dirty(slot);
+  if (set_.at(slot).on_disk) erased_.push_back(set_.at(slot).seq);
+  schedule();
+}
+
+void DurableTaskService::write_through(StoreOp::Kind kind, Slot slot, const Record& record,
+                                       Then then) {
   StoreOp op{.kind = kind};
   op.record = record;
   if (!then) return submit(std::move(op), nullptr);

@@ -134,7 +134,16 @@ class DurableTaskService final : public TaskService {
   // The disk.
   [[nodiscard]] Record record_of(Slot slot) const;
   [[nodiscard]] Record record_of(Slot slot, const Next& next) const;
-  void write(StoreOp::Kind kind, Slot slot, const Record& record, Then then);
+  /// A change of a held task. `then`, a Then, runs when it is durable or refused; with
+  /// SyncMode::off at once, and so needs no memory of its own.
+  template <class Continuation>
+  void write(StoreOp::Kind kind, Slot slot, const Record& record, Continuation then) {
+    if (!write_behind_) return write_through(kind, slot, record, std::move(then));
+    write_behind(kind, slot);
+    then(nullptr);
+  }
+  void write_behind(StoreOp::Kind kind, Slot slot);
+  void write_through(StoreOp::Kind kind, Slot slot, const Record& record, Then then);
   void submit(StoreOp op, Batch::Completion completion);
   void mark_dirty(Slot slot);
   [[nodiscard]] std::vector<Dirty> add_dirty(Batch& batch);

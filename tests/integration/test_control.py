@@ -96,6 +96,23 @@ def test_data_comes_back_digit_for_digit(netd):
         assert b'"data":' + data + b"," in client.recv(4096)
 
 
+def test_an_id_is_the_same_however_it_is_written(netd):
+    daemon = netd()
+    with raw(daemon) as client:
+        def ask(request):
+            client.sendall(request)
+            return json.loads(client.recv(65536))
+
+        assert ask(b'{"type":"produce","task":{"id":1.0,"data":"n"}}')["task_id"] == 1
+        assert ask(b'{"type":"produce","task":{"id":"1","data":"s"}}') == {"status": "queued", "task_id": "1"}
+        assert ask(b'{"type":"produce","task":{"id":10e-1,"data":"n"}}')["duplicate"] is True
+        assert ask(b'{"type":"produce","task":{"id":"\\u0031","data":"s"}}')["duplicate"] is True
+        assert ask(b'{"type":"consume","lease":60}')["task"]["data"] == "n"
+        assert ask(b'{"type":"done","id":"1"}')["code"] == "not_leased"
+        assert ask(b'{"type":"done","id":1}')["status"] == "ok"
+        assert ask(b'{"type":"peek","id":1.0}')["code"] == "not_found"
+
+
 def test_status_has_what_the_contract_names(netd):
     daemon = netd(ECHO, workers=2)
     with daemon.connect("echo") as client:

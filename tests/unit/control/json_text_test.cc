@@ -86,6 +86,59 @@ TEST(JsonText, CompactsOnlyBetweenTokens) {
             "{\"a b\":[1,2],\"c\\\" d\":\" \"}");
 }
 
+TEST(JsonText, AStringEndsAtItsOwnQuoteHoweverManyBackslashesStandBeforeIt) {
+  for (std::size_t pairs = 0; pairs < 5; ++pairs) {
+    const std::string slashes(pairs * 2, '\\');
+    const std::string value = "\"" + slashes + "\"";
+    const std::string quoted = "\"" + slashes + "\\\" , ]\"";
+    const std::string text = "{ \"a\" : " + value + " , \"b\" : [" + quoted + "] }";
+    EXPECT_EQ(compact_json(text), "{\"a\":" + value + ",\"b\":[" + quoted + "]}");
+    const auto members = JsonMembers::parse(text);
+    ASSERT_TRUE(members);
+    EXPECT_EQ(members->find("a"), value);
+    EXPECT_EQ(members->find("b"), "[" + quoted + "]");
+  }
+}
+
+TEST(JsonText, OneSpellingForAllThatMeanTheSame) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"1", "1"},
+      {"1.0", "1"},
+      {"1e0", "1"},
+      {"10e-1", "1"},
+      {"0.01E+2", "1"},
+      {"-1.50", "-1.5"},
+      {"0", "0"},
+      {"-0", "0"},
+      {"-0.0e7", "0"},
+      {"1e3", "1000"},
+      {"12.5e1", "125"},
+      {"0.000001", "0.000001"},
+      {"1e-6", "0.000001"},
+      {"1e-7", "1e-7"},
+      {"0.00000012", "1.2e-7"},
+      {"1e14", "100000000000000"},
+      {"1e15", "1e15"},
+      {"123.456e20", "1.23456e22"},
+      {"-1.0E+300", "-1e300"},
+      {"1e-99999999999999999999", "1e-99999999999999999999"},
+      // Whole numbers stay as they are, beyond what a double can tell apart, too.
+      {"9007199254740993", "9007199254740993"},
+      {"100000000000000000000000", "100000000000000000000000"},
+      {R"("a")", R"("a")"},
+      {R"("\u0061\/\u00e9")", R"("a/é")"},
+      {R"("\u007f\n\u001F")", R"("\u007f\n\u001f")"},
+      {"\"\x7F\"", R"("\u007f")"},
+  };
+  for (const auto& [value, canonical] : cases) {
+    EXPECT_EQ(json_canonical(value), canonical) << value;
+    EXPECT_EQ(json_canonical(canonical), canonical) << "again";
+  }
+  for (const auto* other : {"true", "null", "[1]", "{}"}) {
+    EXPECT_EQ(json_canonical(other), std::nullopt) << other;
+  }
+}
+
 TEST(JsonText, IsJsonTakesOneValueOfAnyKind) {
   for (const auto* text : {"1", "-0.5", " [1] ", "\"x\"", "null", "{\"a\":1}"}) {
     EXPECT_TRUE(is_json(text)) << text;
@@ -104,6 +157,19 @@ TEST(JsonWriter, WritesMembersInTheirOrder) {
             "{\"z\":\"a\\\"b\\n\",\"i\":-3,\"u\":18446744073709551615,\"t\":true,\"d\":1.235,"
             "\"w\":2,\"r\":[1],\"l\":[\"x\",\"y\"]}");
   EXPECT_EQ(writer.object(), "{}");
+}
+
+TEST(JsonWriter, MillisecondsAreSecondsWithNoMoreDigitsThanNeeded) {
+  const auto text = [](std::int64_t value) {
+    return JsonWriter().add_milliseconds("s", value).object();
+  };
+  EXPECT_EQ(text(0), "{\"s\":0}");
+  EXPECT_EQ(text(1500), "{\"s\":1.5}");
+  EXPECT_EQ(text(20), "{\"s\":0.02}");
+  EXPECT_EQ(text(7), "{\"s\":0.007}");
+  EXPECT_EQ(text(-1234), "{\"s\":-1.234}");
+  EXPECT_EQ(text(1764000000100), "{\"s\":1764000000.1}");
+  EXPECT_EQ(text(std::numeric_limits<std::int64_t>::min()), "{\"s\":-9223372036854775.808}");
 }
 
 TEST(JsonWriter, NumbersThatJsonCannotSayAreNull) {

@@ -54,6 +54,19 @@ TEST(RequestFramer, CutsObjectsApartAtEverySplit) {
   }
 }
 
+TEST(RequestFramer, SeesEachByteOfAStringWhereverItStands) {
+  // Strings are looked at several bytes at a time.
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    for (std::size_t at = 0; at < 20; ++at) {
+      std::string text = "[\"" + std::string(20, 'x') + "\"]";
+      text.at(2 + at) = static_cast<char>(byte);
+      const bool whole = verdict_of(text) == Verdict::not_object &&
+                         RequestFramer().next(text).text.size() == text.size();
+      EXPECT_EQ(whole, nlohmann::json::accept(text)) << "byte " << byte << " at " << at;
+    }
+  }
+}
+
 TEST(RequestFramer, KnowsAnUnfinishedTextFromNone) {
   RequestFramer framer;
   EXPECT_EQ(framer.next(" \n").consumed, 2U);
