@@ -72,6 +72,7 @@ void Connector::try_next_address() {
     await(std::move(*socket));
     return;
   }
+  resolver_->doubt();
   fail_later(last_error_);
 }
 

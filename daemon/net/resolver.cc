@@ -2,6 +2,7 @@
 
 #include <netdb.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <thread>
@@ -50,6 +51,7 @@ struct Resolver::State {
     {
       const std::lock_guard lock(mutex);
       answer = result;
+      answer_asked_at = asked_at;
       good_until = asked_at + (result->has_value() ? kLifetime : kFailureLifetime);
       running = false;
       questions.swap(waiting);
@@ -62,6 +64,7 @@ struct Resolver::State {
   const LookUp look_up;
   std::mutex mutex;  // guards what follows
   std::shared_ptr<const Result<Addresses>> answer;
+  Monotonic answer_asked_at;
   Monotonic good_until;
   std::vector<QuestionPtr> waiting;
   bool running = false;
@@ -100,6 +103,12 @@ std::shared_ptr<const Result<Resolver::Addresses>> Resolver::known() const {
   const std::lock_guard lock(state_->mutex);
   if (!state_->answer || state_->good_until <= clock_.now()) return nullptr;
   return state_->answer;
+}
+
+void Resolver::doubt() {
+  const std::lock_guard lock(state_->mutex);
+  if (!state_->answer || state_->good_until == Monotonic::max()) return;  // a literal stays
+  state_->good_until = std::min(state_->good_until, state_->answer_asked_at + kFailureLifetime);
 }
 
 Resolver::QuestionPtr Resolver::ask(Dispatcher& reply_to, Receiver receiver) {

@@ -51,6 +51,10 @@ class Resolver {
   /// The remembered answer, or null: ask().
   [[nodiscard]] std::shared_ptr<const Result<Addresses>> known() const;
 
+  /// The remembered addresses did not do: they are used again only for as long as a failure would
+  /// be, as the host may have got others.
+  void doubt();
+
   /// Calls `receiver` in the thread of `reply_to`, later, and never before the return. The question
   /// must be cancelled before the dispatcher ends. Null when too many wait already.
   [[nodiscard]] QuestionPtr ask(Dispatcher& reply_to, Receiver receiver);

@@ -64,9 +64,7 @@ HealthCheck::HealthCheck(IoContext& io, const SharedInstance& instance, std::str
       instance_(instance),
       path_(std::move(path)),
       timeout_(timeout),
-      timer_(io.dispatcher,
-             [this] { finish(fail("no answer within " + format_duration(timeout_), ETIMEDOUT)); }) {
-}
+      timer_(io.dispatcher, [this] { on_timer(); }) {}
 
 HealthCheck::~HealthCheck() {
   done_ = nullptr;
@@ -101,6 +99,12 @@ void HealthCheck::probe(Connector::Connected connected) {
 
 void HealthCheck::on_connection_closed(Connection&) noexcept {
   io_.dispatcher.defer(std::move(connection_));
+}
+
+void HealthCheck::on_timer() {
+  // The connector's own time is up at the same moment, and this timer was there first.
+  if (!connection_ && instance_.resolver() != nullptr) instance_.resolver()->doubt();
+  finish(fail("no answer within " + format_duration(timeout_), ETIMEDOUT));
 }
 
 void HealthCheck::finish(Result<void> outcome) {

@@ -40,6 +40,7 @@ class HealthCheck final : private ConnectionOwner {
 
   void on_connection_closed(Connection& connection) noexcept override;
   void probe(Connector::Connected connected);
+  void on_timer();
   void finish(Result<void> outcome);
   [[nodiscard]] std::string request() const;
 

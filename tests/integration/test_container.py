@@ -144,15 +144,24 @@ def bridge():
 
 
 @pytest.fixture
-def start(bridge, image):
-    made = []
-
-    def factory(host, *arguments, **environment):
+def root_of(image):
+    """The root of the container with that number."""
+    def factory(host):
         root = image.parent / f"root{host}"
         if not root.exists():
             # Hard links where nothing is written to, and folders of its own.
             run("cp", "-al", image, root, check=True)
-        made.append(Container(bridge, host, root, *arguments, **environment))
+        return root
+
+    return factory
+
+
+@pytest.fixture
+def start(bridge, root_of):
+    made = []
+
+    def factory(host, *arguments, **environment):
+        made.append(Container(bridge, host, root_of(host), *arguments, **environment))
         return made[-1]
 
     yield factory
@@ -161,8 +170,8 @@ def start(bridge, image):
         shutil.rmtree(one.root, ignore_errors=True)
 
 
-def ask(bridge, address, path="/", port=8080):
-    return run("ip", "netns", "exec", bridge.name, NETCTL, "--timeout", "2", "http",
+def ask(bridge, address, path="/", port=8080, patience=2):
+    return run("ip", "netns", "exec", bridge.name, NETCTL, "--timeout", str(patience), "http",
                f"http://{address}:{port}{path}")
 
 
@@ -207,48 +216,100 @@ def test_process_1_does_not_keep_the_dead(start):
     until(lambda: not children(), "the orphan to be gone")
 
 
+class Crowd:
+    """Two clients of a balancer that ask again and again."""
+
+    def __init__(self, bridge, balancer):
+        self._bridge, self._balancer = bridge, balancer
+        self.answers, self._errors = [], []
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(2)]
+
+    def __enter__(self):
+        for one in self._threads:
+            one.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        for one in self._threads:
+            one.join()
+
+    def _run(self):
+        while not self._over.is_set():
+            result = ask(self._bridge, self._balancer.address, patience=5)
+            if result.returncode == 0:
+                self.answers.append(json.loads(result.stdout)["app"])
+            else:
+                self._errors.append(result.stderr + result.stdout)
+
+    def check(self):
+        assert not self._errors, self._errors[0] + self._balancer.log()
+
+    def wait(self, count, wanted):
+        """Until all of these have answered lately, and so many requests are answered."""
+        self.answers.clear()
+        until(lambda: self._errors or (len(self.answers) >= count
+                                       and set(self.answers[-20:]) >= wanted), f"answers of {wanted}")
+        self.check()
+
+
 def test_two_instances_behind_a_balancer(bridge, start):
     instances = [start(host, "-c", "/etc/netd/container.conf", APP_NAME=f"app{host}")
                  for host in (1, 2)]
     balancer = start(3, "-c", "/etc/netd/balancer.conf", INSTANCE_1="10.94.0.1:8080",
                      INSTANCE_2="10.94.0.2:8080", HEALTH_INTERVAL="200ms")
-    answers, errors = [], []
-    over = threading.Event()
-
-    def client():
-        while not over.is_set():
-            result = ask(bridge, balancer.address)
-            if result.returncode == 0:
-                answers.append(json.loads(result.stdout)["app"])
-            else:
-                errors.append(result.stderr + result.stdout)
-
-    def some(count, wanted):
-        """Until both have answered lately, or so many requests are answered by the other one."""
-        answers.clear()
-        until(lambda: errors or (len(answers) >= count and set(answers[-20:]) >= wanted),
-              f"answers of {wanted}")
-        assert not errors, errors[0] + balancer.log()
-
-    clients = [threading.Thread(target=client) for _ in range(2)]
-    for one in clients:
-        one.start()
-    try:
-        some(1, {"app1", "app2"})
+    with Crowd(bridge, balancer) as crowd:
+        crowd.wait(1, {"app1", "app2"})
         for number, instance in enumerate(instances, 1):
             if number == 1:
                 assert instance.stop()[1] == 0
             else:
                 instance.kill()
-            some(5, {f"app{3 - number}"})
-            assert set(answers[2:]) == {f"app{3 - number}"}  # two may have been under way
+            crowd.wait(5, {f"app{3 - number}"})
+            assert set(crowd.answers[2:]) == {f"app{3 - number}"}  # two may have been under way
             instance.start()
-            some(1, {"app1", "app2"})
-    finally:
-        over.set()
-        for one in clients:
-            one.join()
-    assert not errors, errors[0] + balancer.log()
+            crowd.wait(1, {"app1", "app2"})
+    crowd.check()
+
+
+def test_an_instance_comes_back_with_another_address(bridge, root_of, start):
+    """As containers do: what has stopped refuses nothing, and its name leads elsewhere afterwards."""
+    instances = {host: start(host, "-c", "/etc/netd/container.conf", APP_NAME=f"app{host}")
+                 for host in (1, 2)}
+    places = {"app1": 1, "app2": 2}
+
+    def tell_names(root):
+        (root / "etc" / "hosts").write_text(
+            "".join(f"10.94.0.{host} {name}\n" for name, host in places.items()))
+
+    tell_names(root_of(3))
+    balancer = start(3, "-c", "/etc/netd/balancer.conf")
+    with Crowd(bridge, balancer) as crowd:
+        crowd.wait(1, {"app1", "app2"})
+        for number, instance in instances.items():
+            assert instance.stop()[1] == 0
+            bridge.ip("link", "set", "eth0", "down", space=instance.space)
+            crowd.wait(20, {f"app{3 - number}"})
+            places[f"app{number}"] = number + 10
+            tell_names(balancer.root)
+            bridge.ip("address", "flush", "dev", "eth0", space=instance.space)
+            bridge.ip("address", "add", f"10.94.0.{number + 10}/24", "dev", "eth0",
+                      space=instance.space)
+            bridge.ip("link", "set", "eth0", "up", space=instance.space)
+            instance.start()
+            crowd.wait(1, {"app1", "app2"})
+    crowd.check()
+
+
+def test_the_compose_file_is_one():
+    compose = shutil.which("docker-compose") or shutil.which("podman-compose")
+    if compose is None:
+        pytest.skip("neither docker-compose nor podman-compose is installed")
+    told = run(compose, "-f", PACKAGING / "compose.yaml", "config")
+    assert told.returncode == 0, told
+    for service in ("app1", "app2", "balancer"):
+        assert f"  {service}:" in told.stdout
 
 
 @pytest.fixture

@@ -305,6 +305,22 @@ TEST_F(ForwardNameTest, LooksUpOnceForManyAndAgainLater) {
   EXPECT_EQ(*count, 2);
 }
 
+TEST_F(ForwardNameTest, LooksUpAgainSoonWhenNoAddressDoes) {
+  auto count = std::make_shared<std::atomic<int>>(0);
+  TcpTarget gone;
+  const std::uint16_t closed_port = gone.port();
+  gone.close();
+  start_with([count, closed_port, good = address()](const std::string&, std::uint16_t) {
+    return Result<Resolver::Addresses>({++*count == 1 ? address(closed_port) : good});
+  });
+  ASSERT_TRUE(turn_until([this] { return closed(); }));
+  clock_.advance(Resolver::kFailureLifetime + 1ms);
+  turn(1);
+  open();
+  ASSERT_TRUE(accept());
+  EXPECT_EQ(*count, 2);
+}
+
 TEST_F(ForwardNameTest, TriesTheNextAddress) {
   TcpTarget gone;
   const std::uint16_t closed_port = gone.port();
