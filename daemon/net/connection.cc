@@ -327,6 +327,27 @@ void Connection::abort(bool reset) {
   destroy(reset);
 }
 
+Standing Connection::standing() {
+  switch (state_) {
+    case State::open:
+      return session_->standing();
+    case State::lingering:
+      return {.worth = Standing::Worth::idle, .since = deadline_ - kLingerTime};
+    default:
+      return {};
+  }
+}
+
+void Connection::displace() {
+  if (state_ == State::closed) return;
+  const Callback callback(*this);
+  displaced_ = true;
+  if (state_ == State::open) session_->on_displaced();
+  send_scratch(true);
+  // What the peer has not taken would stay with the kernel, which counts it to nobody.
+  destroy(!queue_.empty());
+}
+
 void Connection::shut_down() {
   if (shutdown_told_ || state_ != State::open) return;
   const Callback callback(*this);

@@ -107,6 +107,8 @@ class Connection final : public DeferredDeletable {
   /// One point in time that no traffic moves; replaces the one before.
   void set_deadline(Duration from_now);
   void clear_deadline();
+  /// Monotonic::max() when there is none.
+  [[nodiscard]] Monotonic deadline() const { return deadline_; }
 
   [[nodiscard]] const SocketAddress& peer() const { return peer_; }
   [[nodiscard]] SocketAddress local() const { return stream_.local_address(); }
@@ -142,6 +144,12 @@ class Connection final : public DeferredDeletable {
 
   /// How long after it was accepted the first words of a client are waited for in a shutdown.
   static constexpr std::chrono::seconds kFirstWords{1};
+
+  /// Listener's: Session::standing(), and of what is only waiting for its peer's end.
+  [[nodiscard]] Standing standing();
+  /// Listener's: closes now, with the session's last words, so that another client has the place.
+  void displace();
+  [[nodiscard]] bool displaced() const { return displaced_; }
 
   /// Listener's: asks the session to finish (Session::on_shutdown), once, after what the peer has
   /// sent until now, and what a client that has just come was about to say.
@@ -216,6 +224,7 @@ class Connection final : public DeferredDeletable {
   bool write_shutdown_asked_ : 1 = false;
   bool write_is_shut_ : 1 = false;
   bool shutdown_told_ : 1 = false;
+  bool displaced_ : 1 = false;
 };
 
 }  // namespace netd

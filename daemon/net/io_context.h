@@ -4,12 +4,14 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "daemon/event/dispatcher.h"
 
 namespace netd {
 
 class Connection;
+class Listener;
 
 /// What all connections of one thread share: the loop and the scratch that bytes pass through on
 /// their way, so that no connection needs buffers of its own.
@@ -24,8 +26,9 @@ struct IoContext {
 
   Dispatcher& dispatcher;
   std::unique_ptr<char[]> input_store;
-  std::string output;            ///< what `writer` has written in its callback so far
-  Connection* writer = nullptr;  ///< in whose callback we are: the one that may use `output`
+  std::string output;                ///< what `writer` has written in its callback so far
+  std::vector<Listener*> listeners;  ///< all of the thread's: who share what there is of places
+  Connection* writer = nullptr;      ///< in whose callback we are: the one that may use `output`
 };
 
 }  // namespace netd

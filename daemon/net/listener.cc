@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -21,6 +22,12 @@ constexpr std::size_t kCrowd = 1024;
 constexpr int kAcceptsPerTurn = 64;
 // A paused listener looks again this often: what it waits for may be freed by another worker.
 constexpr std::chrono::milliseconds kResumeInterval{100};
+// How many connections are looked at for one to let go, and when there was none among them: every
+// kResumeInterval, that is.
+constexpr std::size_t kLooks = 32;
+constexpr std::size_t kManyLooks = 1024;
+// Nobody is let go who has been of no use for less long.
+constexpr std::chrono::milliseconds kGrace{500};
 // How often one limit is worth an entry in the log.
 constexpr std::chrono::minutes kLimitReportInterval{1};
 
@@ -46,10 +53,15 @@ Listener::Listener(IoContext& io, std::shared_ptr<ListenerShared> shared, unsign
       worker_(worker),
       ports_(ports),
       resume_timer_(io.dispatcher, [this] { resume_accepting(); }),
-      trim_timer_(io.dispatcher, [this] { give_memory_back(); }) {}
+      trim_timer_(io.dispatcher, [this] { give_memory_back(); }) {
+  io_.listeners.push_back(this);
+  shared_->places.join(*this, io_.dispatcher);
+}
 
 Listener::~Listener() {
   abort_all();
+  std::erase(io_.listeners, this);
+  shared_->places.leave(*this);
   if (paused_) shared_->paused_workers.fetch_sub(1, std::memory_order_relaxed);
 }
 
@@ -125,17 +137,22 @@ void Listener::accept_some(Accepting& accepting) {
   }
 }
 
+std::string_view Listener::name_of(Scarce scarce) {
+  switch (scarce) {
+    case Scarce::own_places:
+      return "max_connections";
+    case Scarce::all_places:
+      return "max_connections of [netd]";
+    case Scarce::descriptors:
+      return "file descriptors";
+    default:
+      return "memory";
+  }
+}
+
 bool Listener::accept_one(Accepting& accepting) {
   // The places are taken first: a connection that has none waits in the kernel's queue.
-  if (!shared_->connections.take()) {
-    pause_accepting("max_connections");
-    return false;
-  }
-  if (!shared_->total.take()) {
-    shared_->connections.give_back();
-    pause_accepting("max_connections of [netd]");
-    return false;
-  }
+  if (!take_place(accepting)) return false;
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
   auto* address = reinterpret_cast<sockaddr*>(&storage);
@@ -145,8 +162,8 @@ bool Listener::accept_one(Accepting& accepting) {
     shared_->connections.give_back();
     shared_->total.give_back();
     if (out_of_resources(error)) {
-      pause_accepting(error == EMFILE || error == ENFILE ? "file descriptors" : "memory");
-      return false;
+      const bool descriptors = error == EMFILE || error == ENFILE;
+      return make_place(descriptors ? Scarce::descriptors : Scarce::memory);
     }
     // The peer of a connection that was waiting may be gone already: the next one may not.
     return error == ECONNABORTED || error == EINTR || error == EPROTO || error == EPERM;
@@ -155,6 +172,83 @@ bool Listener::accept_one(Accepting& accepting) {
       storage.ss_family == AF_UNIX ? unix_peer_of(socket.get()) : SocketAddress(address, size);
   admit(std::move(socket), peer);
   return true;
+}
+
+bool Listener::count_place(Scarce& scarce) {
+  scarce = Scarce::own_places;
+  if (!shared_->connections.take()) return false;
+  scarce = Scarce::all_places;
+  if (shared_->total.take()) return true;
+  shared_->connections.give_back();
+  return false;
+}
+
+bool Listener::take_place(const Accepting& accepting) {
+  Scarce scarce{};
+  if (count_place(scarce)) return true;
+  // Nobody goes unless somebody comes.
+  pollfd waiting{.fd = accepting.socket.get(), .events = POLLIN, .revents = 0};
+  if (::poll(&waiting, 1, 0) <= 0) return false;
+  if (!make_place(scarce)) return false;
+  if (count_place(scarce)) return true;
+  pause_accepting(scarce);  // another worker was faster
+  return false;
+}
+
+/// Lets somebody go, or pauses.
+bool Listener::make_place(Scarce scarce) {
+  const Displaceable chosen = choose_displaceable(scarce, crowded_ ? kManyLooks : kLooks);
+  if (chosen.connection == nullptr) {
+    crowded_ = true;
+    ask_other_workers(scarce);
+    pause_accepting(scarce);
+    return false;
+  }
+  crowded_ = false;
+  chosen.connection->displace();
+  report_limit(scarce);
+  return true;
+}
+
+Listener::Displaceable Listener::choose_displaceable(Scarce scarce, std::size_t looks) {
+  if (scarce == Scarce::own_places) return find_displaceable(looks);
+  Displaceable chosen;
+  for (Listener* const one : io_.listeners) {
+    const Displaceable found = one->find_displaceable(looks);
+    if (found.before(chosen)) chosen = found;
+  }
+  return chosen;
+}
+
+bool Listener::Displaceable::before(const Displaceable& other) const {
+  if (standing.worth != other.standing.worth) return standing.worth > other.standing.worth;
+  return connection != nullptr && standing.since < other.standing.since;
+}
+
+/// Looks at some of the connections only, at the next ones every time: that costs the same however
+/// many there are.
+Listener::Displaceable Listener::find_displaceable(std::size_t looks) {
+  const Monotonic late = io_.dispatcher.now() - kGrace;
+  Displaceable chosen;
+  for (looks = std::min(looks, connections_.size()); looks > 0; --looks) {
+    if (++next_look_ >= connections_.size()) next_look_ = 0;
+    Connection& connection = *connections_[next_look_].connection;
+    const Displaceable one{&connection, connection.standing()};
+    const bool may_go =
+        one.standing.worth != Standing::Worth::working && one.standing.since <= late;
+    if (may_go && one.before(chosen)) chosen = one;
+  }
+  return chosen;
+}
+
+void Listener::ask_other_workers(Scarce scarce) {
+  // shared_ptr: the workers that are asked have it, each for its own time. One of them is enough.
+  const auto wanted = std::make_shared<std::atomic<bool>>(true);
+  shared_->places.ask_others(*this, [shared = shared_, scarce, wanted](Listener* other) {
+    if (!shared->places.has(other)) return;
+    const Displaceable chosen = other->choose_displaceable(scarce, kManyLooks);
+    if (chosen.connection != nullptr && wanted->exchange(false)) chosen.connection->displace();
+  });
 }
 
 void Listener::admit(UniqueFd socket, const SocketAddress& peer) {
@@ -210,14 +304,14 @@ bool Listener::allows(const SocketAddress& peer) const {
   return settings.allow.empty() || std::ranges::any_of(settings.allow, matches);
 }
 
-void Listener::pause_accepting(std::string_view why) {
+void Listener::pause_accepting(Scarce scarce) {
   if (!paused_) {
     paused_ = true;
     shared_->paused_workers.fetch_add(1, std::memory_order_relaxed);
     for (auto& one : accepting_) one->watch->pause();
   }
   resume_timer_.arm(kResumeInterval);
-  report_limit(why);
+  report_limit(scarce);
 }
 
 void Listener::resume_accepting() {
@@ -229,18 +323,19 @@ void Listener::resume_accepting() {
   for (auto& one : accepting_) one->watch->resume();
 }
 
-void Listener::report_limit(std::string_view why) {
+void Listener::report_limit(Scarce scarce) {
   const Monotonic::rep now = io_.dispatcher.now().time_since_epoch().count();
   Monotonic::rep last = shared_->last_limit_report.load(std::memory_order_relaxed);
   if (last != 0 && now - last < Duration(kLimitReportInterval).count()) return;
   if (!shared_->last_limit_report.compare_exchange_strong(last, now)) return;
+  const std::string limit(name_of(scarce));
   LogEntry(LogLevel::warning, "limit_reached")
       .listener(shared_->name)
       .protocol(shared_->protocol)
       .message_id(message_id::kLimitReached)
-      .field("NETD_LIMIT", why)
-      .send(shared_->name + ": limit reached: " + std::string(why) +
-            "; new connections wait until others close");
+      .field("NETD_LIMIT", limit)
+      .send(shared_->name + ": limit reached: " + limit +
+            "; new connections take the place of idle ones, or wait until others close");
 }
 
 // ---- Connections.
@@ -373,6 +468,7 @@ void Listener::log_close(const Connection& connection, const ListenerGeneration&
   std::string message = client + " closed after " + std::to_string(lasted.count()) + "ms, " +
                         std::to_string(connection.bytes_in()) + " bytes in, " +
                         std::to_string(connection.bytes_out()) + " out";
+  if (connection.displaced()) message += "; its place was needed";
   if (connection.error() != 0) message = system_error(message, connection.error()).what();
   if (where == config::AccessLog::file) {
     log_to_file(generation, message);

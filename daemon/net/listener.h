@@ -19,6 +19,7 @@
 #include "daemon/net/counters.h"
 #include "daemon/net/io_context.h"
 #include "daemon/net/limits.h"
+#include "daemon/net/place_exchange.h"
 #include "daemon/net/session.h"
 #include "daemon/net/socket.h"
 #include "daemon/net/udp_service.h"
@@ -42,6 +43,7 @@ struct ListenerShared {
   PerClientLimit per_client{0};
   SharedLimit& total;  ///< over all listeners; the server's
   std::atomic<unsigned> paused_workers{0};
+  PlaceExchange places;
   /// When somebody was last told of a limit that was reached, in steady_clock ticks.
   std::atomic<Monotonic::rep> last_limit_report{0};
 };
@@ -119,6 +121,16 @@ class Listener final : public ConnectionOwner, private DatagramPolicy {
     Endpoint configured;
     std::unique_ptr<UdpService> service;
   };
+  /// What there are not enough of.
+  enum class Scarce : std::uint8_t { own_places, all_places, descriptors, memory };
+  [[nodiscard]] static std::string_view name_of(Scarce scarce);
+  /// The connection that can best do without its place; null: none can.
+  struct Displaceable {
+    Connection* connection = nullptr;
+    Standing standing;
+    [[nodiscard]] bool before(const Displaceable& other) const;
+  };
+
   struct Entry {
     std::shared_ptr<const ListenerGeneration> generation;
     std::unique_ptr<Connection> connection;  // its session depends on: generation
@@ -129,15 +141,22 @@ class Listener final : public ConnectionOwner, private DatagramPolicy {
   static void stop_listening(Accepting& accepting);
   static void listen_again(Accepting& accepting);
   void accept_some(Accepting& accepting);
-  /// False when accepting has to pause.
+  /// False when there is nothing more to accept, or no place for it.
   bool accept_one(Accepting& accepting);
+  /// Counts one more connection, if need be in place of another.
+  [[nodiscard]] bool take_place(const Accepting& accepting);
+  [[nodiscard]] bool count_place(Scarce& scarce);
+  [[nodiscard]] bool make_place(Scarce scarce);
+  [[nodiscard]] Displaceable choose_displaceable(Scarce scarce, std::size_t looks);
+  [[nodiscard]] Displaceable find_displaceable(std::size_t looks);
+  void ask_other_workers(Scarce scarce);
   void admit(UniqueFd socket, const SocketAddress& peer);
   void refuse(UniqueFd socket, const SocketAddress& peer, Refusal why);
   [[nodiscard]] bool allows(const SocketAddress& peer) const override;
   [[nodiscard]] DatagramProtocol* protocol() const override { return generation_->datagram.get(); }
-  void pause_accepting(std::string_view why);
+  void pause_accepting(Scarce scarce);
   void resume_accepting();
-  void report_limit(std::string_view why);
+  void report_limit(Scarce scarce);
   void log_open(const Connection& connection) const;
   void log_to_file(const ListenerGeneration& generation, const std::string& message) const;
   void log_close(const Connection& connection, const ListenerGeneration& generation) const;
@@ -154,10 +173,12 @@ class Listener final : public ConnectionOwner, private DatagramPolicy {
   std::vector<std::unique_ptr<Accepting>> accepting_;
   std::vector<Answering> answering_;
   std::vector<Entry> connections_;  // by Connection::owner_slot
+  std::size_t next_look_ = 0;       // find_displaceable() goes round and round
   std::size_t peak_ = 0;            // the most there were since memory was last given back
   Timer resume_timer_;
   Timer trim_timer_;
   bool paused_ = false;
+  bool crowded_ = false;  // the last connection that came found no place
   bool draining_ = false;
 };
 

@@ -7,6 +7,8 @@
 #include <span>
 #include <string_view>
 
+#include "daemon/base/clock.h"
+
 namespace netd {
 
 class Connection;
@@ -14,6 +16,20 @@ class Connection;
 enum class Timeout : std::uint8_t {
   idle,      ///< nothing came and nothing could be sent for the idle time
   deadline,  ///< what Connection::set_deadline() asked for
+};
+
+/// What a session does with its place, asked when there are more clients than places.
+struct Standing {
+  /// The later in this list, the sooner the place goes to another client.
+  enum class Worth : std::uint8_t {
+    working,  ///< it is being served, or nothing is known: it stays
+    stalled,  ///< it moves so little that it might as well not
+    asking,   ///< it has not said all of what it wants
+    idle,     ///< nobody owes anybody anything
+  };
+  Worth worth = Worth::working;
+  /// For how long that has been so. Among equals the longest goes first.
+  Monotonic since;
 };
 
 /// One connection's side of a protocol: turns bytes into answers. Owned by its connection, lives in
@@ -51,6 +67,13 @@ class Session {
   /// and close. Called at most once. The default closes at once: right for whatever has no request
   /// in the middle.
   virtual void on_shutdown();
+
+  /// Whether the connection could be closed for another client's sake. May look at the socket: it
+  /// is asked only when there is no place left. By default it could not.
+  [[nodiscard]] virtual Standing standing() { return {}; }
+
+  /// It is being closed for that. What is written here leaves if the peer takes it at once.
+  virtual void on_displaced() {}
 
   /// The connection is closed, by either side; no call follows but the destructor.
   virtual void on_closed() noexcept {}

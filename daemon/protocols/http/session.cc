@@ -16,9 +16,6 @@ namespace {
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr std::string_view kAllMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE";
 
-// Rates are measured over this long: pauses are no attack.
-constexpr std::chrono::seconds kRatePeriod{10};
-
 // How long an open tunnel may be silent while the server is stopping.
 constexpr std::chrono::seconds kDrainSilence{1};
 
@@ -403,11 +400,15 @@ void HttpSession::stop_watching() {
 /// What has reached this end or, of what was sent, the other.
 std::uint64_t HttpSession::progress() const {
   if (timing_ != Timing::sending) return connection().bytes_in();
-  // What the kernel holds is not with the peer yet, and it takes in much at a time.
-  int unsent = 0;
-  if (::ioctl(connection().fd(), SIOCOUTQ, &unsent) != 0) unsent = 0;
   const std::uint64_t sent = connection().bytes_out();
-  return sent - std::min(sent, static_cast<std::uint64_t>(std::max(unsent, 0)));
+  return sent - std::min(sent, unsent());
+}
+
+/// What the kernel holds: it is not with the peer yet, and the kernel takes in much at a time.
+std::uint64_t HttpSession::unsent() const {
+  int bytes = 0;
+  if (::ioctl(connection().fd(), SIOCOUTQ, &bytes) != 0) return 0;
+  return static_cast<std::uint64_t>(std::max(bytes, 0));
 }
 
 void HttpSession::on_timeout(Timeout which) {
@@ -431,6 +432,11 @@ void HttpSession::on_timeout(Timeout which) {
 }
 
 void HttpSession::on_deadline() {
+  if (timing_ == Timing::sending && state_ == State::head && !connection().backlogged() &&
+      unsent() == 0) {
+    stop_watching();  // it has read everything
+    return;
+  }
   if (timing_ == Timing::receiving || timing_ == Timing::sending) {
     const std::uint64_t now = progress();
     const bool held = state_ == State::proxied && timing_ == Timing::receiving &&

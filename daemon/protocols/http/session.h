@@ -1,6 +1,7 @@
 // One HTTP connection: requests in, answers out, in order.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -27,6 +28,8 @@ class HttpSession final : public Session, private ProxyClient {
   void on_drained() override;
   void on_timeout(Timeout which) override;
   void on_shutdown() override;
+  Standing standing() override;
+  void on_displaced() override;
   void on_closed() noexcept override;
 
  private:
@@ -37,6 +40,9 @@ class HttpSession final : public Session, private ProxyClient {
     proxied,   ///< an instance of a service is at work
     closing,   ///< nothing more is read
   };
+  /// Rates are measured over this long: pauses are no attack.
+  static constexpr std::chrono::seconds kRatePeriod{10};
+
   /// What the connection's deadline is set for.
   enum class Timing : std::uint8_t { none, head, receiving, sending };
 
@@ -79,7 +85,11 @@ class HttpSession final : public Session, private ProxyClient {
   void watch(Timing timing);
   void stop_watching();
   [[nodiscard]] std::uint64_t progress() const;
+  [[nodiscard]] std::uint64_t unsent() const;
   void on_deadline();
+
+  // In session_standing.cc.
+  [[nodiscard]] Standing standing_of_transfer();
 
   // In session_proxy.cc.
   /// The handler that passes the request on, or null.

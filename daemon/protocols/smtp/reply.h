@@ -82,6 +82,7 @@ inline constexpr Reply kEarlyTalker{554, "5.5.1", "You spoke before the greeting
 inline constexpr Reply kNotHttp{421, "4.7.0", "This is SMTP, not HTTP"};
 inline constexpr Reply kIdle{421, "4.4.2", "Idle for too long"};
 inline constexpr Reply kCommandTooSlow{421, "4.4.2", "Command took too long"};
+inline constexpr Reply kCrowded{421, "4.4.5", "Others wait; try again later"};
 inline constexpr Reply kMessageTooSlow{421, "4.4.2", "Message took too long"};
 inline constexpr Reply kShuttingDown{421, "4.3.2", "Server is shutting down"};
 

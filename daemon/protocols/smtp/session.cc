@@ -197,6 +197,17 @@ void SmtpSession::on_shutdown() {
   if (!transaction_ && state_ != State::storing) say_bye(reply::kShuttingDown);
 }
 
+Standing SmtpSession::standing() {
+  const Monotonic since = connection().last_activity();
+  const bool silent = connection().dispatcher().now() - since >= kCrowdedPatience;
+  if (!silent || state_ == State::silent || held_up()) return {};
+  return {transaction_ ? Standing::Worth::stalled : Standing::Worth::idle, since};
+}
+
+void SmtpSession::on_displaced() {
+  if (!connection().backlogged()) say_bye(reply::kCrowded);
+}
+
 void SmtpSession::on_closed() noexcept {
   timer_.reset();
   transaction_.reset();

@@ -60,6 +60,10 @@ class SmtpProtocol final : public StreamProtocol {
 inline constexpr std::size_t kMaxCommandLine = 512;
 inline constexpr std::size_t kMaxMailLine = 4096;
 
+/// How long a client may be silent while others find no place. RFC 5321, section 4.5.3.2, asks for
+/// minutes, which only those can be given who do not keep mail out by them.
+inline constexpr std::chrono::seconds kCrowdedPatience{10};
+
 /// From the answer to STARTTLS to the first octets under TLS.
 inline constexpr std::chrono::seconds kHandshakeTime{30};
 
@@ -74,6 +78,8 @@ class SmtpSession final : public Session, private DeliveryClient {
   void on_drained() override;
   void on_timeout(Timeout which) override;
   void on_shutdown() override;
+  Standing standing() override;
+  void on_displaced() override;
   void on_closed() noexcept override;
 
  private:

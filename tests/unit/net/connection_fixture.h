@@ -28,6 +28,7 @@ class ScriptedSession final : public Session {
     std::function<void(Connection&, Timeout)> on_timeout = [](Connection& c, Timeout) {
       c.abort();
     };
+    std::function<void(Connection&)> on_displaced = [](Connection&) {};
     std::vector<std::string> events;
   };
 
@@ -51,6 +52,10 @@ class ScriptedSession final : public Session {
   void on_timeout(Timeout which) override {
     script_.events.emplace_back(which == Timeout::idle ? "idle" : "deadline");
     script_.on_timeout(connection(), which);
+  }
+  void on_displaced() override {
+    script_.events.emplace_back("displaced");
+    script_.on_displaced(connection());
   }
   void on_closed() noexcept override { script_.events.emplace_back("closed"); }
 

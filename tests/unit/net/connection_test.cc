@@ -249,6 +249,34 @@ TEST_F(ConnectionTest, CloseAtOnceLeavesLittleToTheKernelAlone) {
   EXPECT_TRUE(raw_->is_lingering());
 }
 
+TEST_F(ConnectionTest, WhoeverIsDisplacedHasLastWords) {
+  script_.on_displaced = [](Connection& c) { c.write("others wait"); };
+  start();
+  EXPECT_EQ(raw_->standing().worth, Standing::Worth::working);
+  raw_->displace();
+  EXPECT_TRUE(closed_);
+  EXPECT_EQ(received(), "others wait<EOF>");
+  EXPECT_EQ(script_.events, (std::vector<std::string>{"open", "displaced", "closed"}));
+}
+
+TEST_F(ConnectionTest, WhoeverIsDisplacedLeavesNothingBehind) {
+  fill_kernel_buffer();
+  script_.on_displaced = [](Connection& c) { c.write("nobody reads this"); };
+  start();
+  raw_->displace();
+  EXPECT_TRUE(closed_);
+}
+
+TEST_F(ConnectionTest, LingeringIsNoReasonToStay) {
+  script_.on_open = [](Connection& c) { c.close(); };
+  start();
+  EXPECT_EQ(raw_->standing().worth, Standing::Worth::idle);
+  EXPECT_EQ(raw_->standing().since, clock_.now());
+  raw_->displace();
+  EXPECT_TRUE(closed_);
+  EXPECT_EQ(script_.events, (std::vector<std::string>{"open", "closed"}));
+}
+
 TEST_F(ConnectionTest, ShutdownWriteKeepsReading) {
   script_.on_open = [](Connection& c) {
     c.write("bye");

@@ -188,6 +188,81 @@ TEST_F(HttpSessionTest, AReaderHasToRead) {
   EXPECT_EQ(connection_, nullptr);
 }
 
+TEST_F(HttpSessionTest, SaysWhatItIsDoing) {
+  using Worth = Standing::Worth;
+  open("route = / info\nroute = /status status\n");
+  const Monotonic opened = clock_.now();
+  advance(1s);
+  EXPECT_EQ(connection_->standing().worth, Worth::asking);
+  EXPECT_EQ(connection_->standing().since, opened);
+  exchange(kGet);
+  EXPECT_EQ(connection_->standing().worth, Worth::idle);
+  EXPECT_EQ(connection_->standing().since, clock_.now());
+  const Monotonic begun = clock_.now();
+  send("GET / HT");
+  advance(2s);
+  send("TP/1.1\r\n");
+  EXPECT_EQ(connection_->standing().worth, Worth::asking);
+  EXPECT_EQ(connection_->standing().since, begun);
+  exchange("Host: x\r\n\r\n");
+  EXPECT_EQ(connection_->standing().worth, Worth::idle);
+  send("GET /status HTTP/1.1\r\nHost: x\r\n\r\n");
+  advance(5s);
+  EXPECT_EQ(connection_->standing().worth, Worth::working);  // it waits for us
+}
+
+TEST_F(HttpSessionTest, SaysThatABodyStalls) {
+  using Worth = Standing::Worth;
+  open("route = / info\nmin_rate = 10\n");
+  send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n");
+  EXPECT_EQ(connection_->standing().worth, Worth::working);
+  send(std::string(160, 'x'));
+  advance(1s);
+  EXPECT_EQ(connection_->standing().worth, Worth::working);  // 16 * min_rate
+  send(std::string(159, 'x'));
+  advance(1s);
+  EXPECT_EQ(connection_->standing().worth, Worth::stalled);
+  connection_->displace();
+  EXPECT_THAT(receive(), AllOf(StartsWith("HTTP/1.1 408 "), EndsWith("<EOF>")));
+}
+
+TEST_F(HttpSessionTest, SaysThatAReaderStalls) {
+  using Worth = Standing::Worth;
+  dir_.write("big", std::string(8 << 20, 'x'));
+  open("route = / static " + dir_.path().string() + "\n");
+  send("GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
+  std::string part(200'000, '\0');
+  for (int i = 0; i < 5; ++i) {
+    for (int j = 0; j < 4; ++j) {
+      ASSERT_GT(::recv(peer_.get(), part.data(), part.size(), 0), 0);
+      turn();
+    }
+    advance(1s);
+    EXPECT_EQ(connection_->standing().worth, Worth::working) << i;
+  }
+  advance(1s);
+  EXPECT_EQ(connection_->standing().worth, Worth::stalled);
+  connection_->displace();
+  EXPECT_EQ(connection_, nullptr);
+}
+
+TEST_F(HttpSessionTest, SaysThatAReaderOfWhatTheKernelHoldsStalls) {
+  using Worth = Standing::Worth;
+  dir_.write("file", std::string(20'000, 'x'));
+  open("route = / static " + dir_.path().string() + "\n");
+  send("GET /file HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(connection_->standing().worth, Worth::working);
+  advance(1s);
+  // What it has taken before was much; from here on it is watched.
+  (void)connection_->standing();
+  advance(1s);
+  EXPECT_EQ(connection_->standing().worth, Worth::stalled);
+  EXPECT_THAT(receive(), Not(IsEmpty()));
+  advance(9s);  // it has read all of it, and is not cut off
+  ASSERT_NE(connection_, nullptr);
+  EXPECT_EQ(connection_->standing().worth, Worth::idle);
+}
+
 TEST_F(HttpSessionTest, AnswersWhoHasFinishedSending) {
   open("route = / info\n");
   send(kGet);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -27,6 +28,18 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::SizeIs;
 using testing::StartsWith;
+
+/// The real time, which a test can put forward.
+class ShiftedClock final : public Clock {
+ public:
+  [[nodiscard]] Monotonic now() const override { return real_.now() + shift_.load(); }
+  [[nodiscard]] WallTime wall() const override { return real_.wall(); }
+  void advance(Duration by) { shift_ = shift_.load() + by; }
+
+ private:
+  SystemClock real_;
+  std::atomic<Duration> shift_{Duration::zero()};
+};
 
 class SessionTest : public testing::Test, public ConnectionOwner {
  public:
@@ -157,7 +170,7 @@ class SessionTest : public testing::Test, public ConnectionOwner {
   }
 
   test::TempDir dir_;
-  SystemClock clock_;
+  ShiftedClock clock_;
   std::unique_ptr<Dispatcher> dispatcher_ = std::move(*Dispatcher::create(clock_));
   IoContext io_{*dispatcher_};
   TrafficCounters counters_;
@@ -544,6 +557,34 @@ TEST_F(SessionTest, ACommandThatIsThereHasNoDeadline) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(60);
   EXPECT_TRUE(turn_until([&] { return std::chrono::steady_clock::now() > end; }));
   EXPECT_THAT(ask("NOOP\r\n"), StartsWith("250 "));
+}
+
+TEST_F(SessionTest, WhoeverIsSilentForLongMakesRoom) {
+  using Worth = Standing::Worth;
+  start();
+  hello();
+  EXPECT_EQ(connection_->standing().worth, Worth::working);
+  clock_.advance(kCrowdedPatience);
+  turn();
+  EXPECT_EQ(connection_->standing().worth, Worth::idle);
+  ask("MAIL FROM:<a@x>\r\n");
+  EXPECT_EQ(connection_->standing().worth, Worth::working);
+  clock_.advance(kCrowdedPatience);
+  turn();
+  EXPECT_EQ(connection_->standing().worth, Worth::stalled);
+  received_.clear();
+  connection_->displace();
+  EXPECT_TRUE(closed_);
+  EXPECT_TRUE(turn_until([&] { return ended_; }));
+  EXPECT_THAT(received_, StartsWith("421 4.4.5"));
+}
+
+TEST_F(SessionTest, WhoeverWaitsForUsKeepsItsPlace) {
+  settings_.greet_delay = std::chrono::minutes(5);
+  start();
+  clock_.advance(2 * kCrowdedPatience);
+  turn();
+  EXPECT_EQ(connection_->standing().worth, Standing::Worth::working);
 }
 
 TEST_F(SessionTest, SlowMessagesHaveADeadline) {
