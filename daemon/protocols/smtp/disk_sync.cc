@@ -4,6 +4,7 @@
 #include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -47,6 +48,18 @@ bool is_as_good_as_fsync(int file) {
   return std::ranges::find(kTypes, info.f_type) != kTypes.end();
 }
 
+/// On one that turned so after an error syncfs(2) does nothing, and says that it succeeded.
+bool is_read_only(int file) {
+  struct statfs info{};
+  return ::fstatfs(file, &info) != 0 || (info.f_flags & ST_RDONLY) != 0;
+}
+
+/// 0, or why something of the file could not be written. syncfs(2) tells only of what happened
+/// since its own descriptor was opened; this is after it, waits for nothing, and tells it once.
+int error_of(int file) {
+  return ::sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE) == 0 ? 0 : errno;
+}
+
 int sync_one(int file) {
   // Some network file systems cannot sync a folder, and make no promise that it would strengthen.
   return ::fsync(file) == 0 || errno == EINVAL ? 0 : errno;
@@ -59,7 +72,7 @@ DiskSync::DiskSync(const Clock& clock)
 
 void DiskSync::sync(std::span<const int> files, std::span<int> errors) {
   if (files.size() >= kMinFiles && kernel_tells_errors_ && sync_together(files)) {
-    std::ranges::fill(errors, 0);
+    std::ranges::transform(files, errors.begin(), error_of);
     return;
   }
   if (files.size() > 1) {
@@ -92,7 +105,7 @@ bool DiskSync::sync_together(std::span<const int> files) {
   }
   const Monotonic began = clock_.now();
   for (const FileSystem& system : std::span(systems).first(count)) {
-    if (::syncfs(system.file) == 0) continue;
+    if (::syncfs(system.file) == 0 && !is_read_only(system.file)) continue;
     stay_away();
     return false;
   }
