@@ -170,6 +170,7 @@ def everything_in(server):
 
 
 @pytest.mark.parametrize(("fault", "answer"), [
+    (f"create {errno.ENOSPC}\n", "452 4.3.1 "), (f"create {errno.EROFS}\n", "451 4.3.0 "),
     (f"write {errno.ENOSPC}\n", "452 4.3.1 "), (f"write {errno.EDQUOT}\n", "452 4.3.1 "),
     (f"write {errno.EIO}\n", "451 4.3.0 "), (f"fsync {errno.EIO}\n", "451 4.3.0 "),
     (f"fsync {errno.ENOSPC}\n", "452 4.3.1 "), (f"fsync-folder {errno.EIO}\n", "451 4.3.0 "),
@@ -193,13 +194,91 @@ def test_a_disk_that_fails(faulty, fault, answer):
     assert faulty.netd.log().count("mail is refused with a temporary error") == 1
 
 
-def test_several_recipients_get_it_or_none_does(faulty):
+@pytest.mark.parametrize("fault", ["fsync-folder", "link", "mkdir"])
+def test_several_recipients_get_it_or_none_does(faulty, fault):
     with faulty.client() as client:
         client.envelope("one@example.org")
         client.expect("RCPT TO:<two@example.org>", "250")
-        faulty.faults.write_text(f"fsync-folder {errno.EIO}\n")
+        faulty.faults.write_text(f"{fault} {errno.EIO}\n")
         assert client.message(b"hi").startswith(b"451 4.3.0 ")
+        faulty.faults.write_text(f"{fault} {errno.ENOSPC}\n")
+        client.envelope("one@example.org")
+        client.expect("RCPT TO:<two@example.org>", "250")
+        assert client.message(b"hi").startswith(b"452 4.3.1 ")
     assert everything_in(faulty) == []
+
+
+@pytest.mark.parametrize("lacks", [f"rename {errno.EINVAL}\n", f"rename {errno.EINVAL}\nlink {errno.EPERM}\n",
+                                   f"rename {errno.ENOSYS}\nlink {errno.ENOSYS}\n", f"link {errno.EMLINK}\n"],
+                         ids=["flags", "links", "both", "more-links"])
+def test_a_file_system_that_lacks(faulty, lacks):
+    """Links, a rename that replaces nothing, or both: mail arrives all the same."""
+    faulty.faults.write_text(lacks)
+    with faulty.client() as client:
+        client.envelope("one@example.org")
+        assert client.message(b"hi").startswith(b"250 ")
+        client.envelope("one@example.org")
+        client.expect("RCPT TO:<two@example.org>", "250")
+        assert client.message(b"both").startswith(b"250 ")
+    assert faulty.bodies("one") == [b"both\r\n", b"hi\r\n"]
+    assert faulty.bodies("two") == [b"both\r\n"]
+    assert [path.parent.name for path in everything_in(faulty)] == ["new"] * 3
+
+
+class Stubborn(Sender):
+    """Sends on whatever the answers are, until it is told to stop."""
+
+    def __init__(self, address, name):
+        super().__init__(address, name)
+        self.refused = 0
+        self.stopping = threading.Event()
+
+    def run(self):
+        with Client(self.address) as client:
+            client.expect("EHLO x", "250")
+            while not self.stopping.is_set():
+                before = len(self.acknowledged)
+                self.send_one(client)
+                self.refused += len(self.acknowledged) == before
+
+
+@pytest.mark.parametrize(("fault", "refuses"), [
+    (f"create {errno.ENOSPC}\n", True), (f"write {errno.EIO}\n", True), (f"fsync {errno.EIO}\nsyncfs {errno.EIO}\n", True),
+    (f"fsync-folder {errno.EIO}\n", True), (f"rename {errno.EDQUOT}\nlink {errno.EDQUOT}\n", True),
+    (f"syncfs {errno.EIO}\n", False), (f"written {errno.EIO}\n", None)],
+    ids=["create", "write", "fsync", "folder", "name", "syncfs", "written"])
+def test_what_was_acknowledged_is_there_and_nothing_else(faulty, fault, refuses):
+    """With a disk that fails and comes back while groups of messages are being committed."""
+    senders = [Stubborn(faulty.address, f"s{number}") for number in range(10)]
+    for sender in senders:
+        sender.start()
+
+    def acknowledged():
+        return sum(len(sender.acknowledged) for sender in senders)
+
+    def refused():
+        return sum(sender.refused for sender in senders)
+
+    for _ in range(2):
+        before = acknowledged()
+        until(lambda before=before: acknowledged() > before + 20, "mail to be accepted")
+        before = acknowledged() + refused(), refused()
+        faulty.faults.write_text(fault)
+        until(lambda before=before: acknowledged() + refused() > before[0] + 40, "mail to be answered")
+        if refuses is not None:
+            assert (refused() > before[1]) == refuses
+        faulty.faults.write_text("")
+    before = acknowledged()
+    until(lambda: acknowledged() > before + 20, "mail to be accepted again")
+    for sender in senders:
+        sender.stopping.set()
+    for sender in senders:
+        sender.join(netd_process.DEADLINE)
+    expected = {user: collections.Counter(key for sender in senders for key, users in sender.acknowledged
+                                          if user in users) for user in ("one", "two")}
+    assert {user: keys_in(faulty, user) for user in ("one", "two")} == expected
+    for user in ("one", "two"):
+        until(lambda user=user: not faulty.files(user, part="tmp"), "tmp/ to be empty")
 
 
 def test_the_journal_tells_of_a_disk_that_fails(faulty):
@@ -243,6 +322,40 @@ def test_quota(serve):
         assert client.message(line * 400).startswith(b"250 ")
     assert len(server.files("full")) == 1
     assert len(server.files("other")) == 1
+
+
+def test_quota_of_messages_that_come_at_once(serve):
+    """Each alone would fit."""
+    server = serve("quota = 100K\n")
+    clients = [server.client() for _ in range(12)]
+    for client in clients:
+        client.envelope("bob@example.org")
+        client.expect("DATA", "354")
+        client.send((b"x" * 78 + b"\r\n") * 375)
+    for client in clients:
+        client.send(b".\r\n")
+    answers = [client.reply()[:10] for client in clients]
+    for client in clients:
+        client.close()
+    assert collections.Counter(answers) == {b"250 2.0.0 ": 3, b"452 4.2.2 ": 9}
+    assert len(server.files("bob")) == 3
+
+
+def test_quota_is_asked_for_the_declared_size(serve):
+    """Somebody's large message must not close the mailbox for the small ones of others."""
+    server = serve("quota = 100K\n")
+    with server.client() as client:
+        client.envelope("bob@example.org")
+        assert client.message(b"x" * 900).startswith(b"250 ")
+        client.envelope("bob@example.org")
+        assert client.message((b"x" * 78 + b"\r\n") * 1400).startswith(b"452 4.2.2 ")
+        client.expect("MAIL FROM:<a@example.com> SIZE=120000", "250")
+        client.expect("RCPT TO:<bob@example.org>", "452 4.2.2 ")
+        client.expect("RSET", "250")
+        client.expect("MAIL FROM:<a@example.com> SIZE=2000", "250")
+        client.expect("RCPT TO:<bob@example.org>", "250")
+        assert client.message(b"y" * 900).startswith(b"250 ")
+    assert len(server.files("bob")) == 2
 
 
 def test_a_mailbox_that_is_removed_is_made_anew(serve):

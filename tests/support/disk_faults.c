@@ -1,10 +1,12 @@
 /* Makes the disk of a program fail when a test says so (LD_PRELOAD). The file that DISK_FAULTS names
-   holds lines "CALL ERRNO", looked at before each call: write, fsync, fsync-folder, rename. Only
+   holds lines "CALL ERRNO", looked at before each call: create, write, fsync, fsync-folder, syncfs,
+   written (what an earlier write left behind), rename (that which replaces nothing), link, mkdir. Only
    files whose path contains DISK_FAULTS_BELOW are meant. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +18,8 @@ static int fault(const char *call) {
   char text[512], name[64];
   int number, file, used, result = 0;
   ssize_t size;
-  if (path == NULL || (file = open(path, O_RDONLY | O_CLOEXEC)) < 0) return 0;
+  /* open() is one of those that may have to fail. */
+  if (path == NULL || (file = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC)) < 0) return 0;
   size = read(file, text, sizeof text - 1);
   close(file);
   if (size <= 0) return 0;
@@ -66,14 +69,75 @@ ssize_t write(int fd, const void *bytes, size_t size) {
   return real(fd, bytes, size);
 }
 
+static int fault_at(const char *path, const char *call) {
+  const char *below = getenv("DISK_FAULTS_BELOW");
+  if (below == NULL || strstr(path, below) == NULL) return 0;
+  return fault(call);
+}
+
 int renameat2(int from, const char *old_path, int to, const char *new_path, unsigned flags) {
   static int (*real)(int, const char *, int, const char *, unsigned);
-  const char *below = getenv("DISK_FAULTS_BELOW");
-  int number;
+  const int number = fault_at(new_path, "rename");
   if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "renameat2");
-  if (below != NULL && strstr(new_path, below) != NULL && (number = fault("rename")) != 0) {
+  if (number == 0) return real(from, old_path, to, new_path, flags);
+  errno = number;
+  return -1;
+}
+
+int link(const char *old_path, const char *new_path) {
+  static int (*real)(const char *, const char *);
+  const int number = fault_at(new_path, "link");
+  if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "link");
+  if (number == 0) return real(old_path, new_path);
+  errno = number;
+  return -1;
+}
+
+int mkdir(const char *path, mode_t mode) {
+  static int (*real)(const char *, mode_t);
+  const int number = fault_at(path, "mkdir");
+  if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "mkdir");
+  if (number == 0) return real(path, mode);
+  errno = number;
+  return -1;
+}
+
+int open(const char *path, int flags, ...) {
+  static int (*real)(const char *, int, ...);
+  int number = 0;
+  mode_t mode = 0;
+  if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "open");
+  if ((flags & O_CREAT) != 0) {
+    va_list rest;
+    va_start(rest, flags);
+    mode = va_arg(rest, mode_t);
+    va_end(rest);
+    number = fault_at(path, "create");
+  }
+  if (number == 0) return real(path, flags, mode);
+  errno = number;
+  return -1;
+}
+
+int syncfs(int fd) {
+  static int (*real)(int);
+  int is_folder = 0, number;
+  if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "syncfs");
+  if (is_meant(fd, &is_folder) && (number = fault("syncfs")) != 0) {
     errno = number;
     return -1;
   }
-  return real(from, old_path, to, new_path, flags);
+  return real(fd);
+}
+
+int sync_file_range(int fd, off64_t offset, off64_t count, unsigned flags) {
+  static int (*real)(int, off64_t, off64_t, unsigned);
+  int is_folder = 0, number;
+  if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "sync_file_range");
+  if ((flags & SYNC_FILE_RANGE_WAIT_BEFORE) != 0 && is_meant(fd, &is_folder) && !is_folder &&
+      (number = fault("written")) != 0) {
+    errno = number;
+    return -1;
+  }
+  return real(fd, offset, count, flags);
 }

@@ -376,8 +376,7 @@ int MailStore::place(Delivery& delivery) {
 int MailStore::place_copy(const Delivery& delivery, const std::string& mailbox,
                           const std::string& target) {
   if (::link(delivery.tmp_path.c_str(), target.c_str()) == 0) return 0;
-  // Another file system, one without links, or one that has enough of them.
-  if (errno != EXDEV && errno != EPERM && errno != EMLINK && errno != EOPNOTSUPP) return errno;
+  if (!cannot_link(errno)) return errno;
   return copy_file(delivery, mailbox, target);
 }
 

@@ -20,6 +20,8 @@ namespace {
 constexpr std::string_view kOwnPrefix = "netd.";
 constexpr std::size_t kMaxFileName = 255;  // NAME_MAX
 constexpr mode_t kFolderMode = 0770;       // less the umask
+/// Of the host's name in file names, which have to hold the rest and what readers append, too.
+constexpr std::size_t kMaxHostPart = 128;
 
 /// "/" and ":" mean something in Maildir names; the page says how to write them.
 std::string host_part(std::string_view hostname) {
@@ -33,6 +35,7 @@ std::string host_part(std::string_view hostname) {
       host += c;
     }
   }
+  if (host.size() > kMaxHostPart) host.resize(kMaxHostPart);
   return host.empty() ? "localhost" : host;
 }
 
@@ -168,8 +171,19 @@ int rename_new(const std::string& from, const std::string& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
   if (errno != EINVAL && errno != ENOSYS) return errno;
   // A file system without that flag: link(2) does not replace either.
-  if (::link(from.c_str(), to.c_str()) != 0) return errno;
-  return ::unlink(from.c_str()) == 0 ? 0 : errno;
+  if (::link(from.c_str(), to.c_str()) == 0) {
+    // The message is there now: that its other name stays until the next sweep is no failure.
+    ::unlink(from.c_str());
+    return 0;
+  }
+  if (!cannot_link(errno)) return errno;
+  // Nor has it links. Names are unique: there is nothing to replace.
+  return ::rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
+}
+
+bool cannot_link(int error) {
+  return error == EPERM || error == EMLINK || error == EXDEV || error == EOPNOTSUPP ||
+         error == ENOSYS;
 }
 
 }  // namespace netd::smtp

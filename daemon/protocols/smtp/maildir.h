@@ -55,7 +55,12 @@ class UniqueNames {
 /// fsync(2) of a folder; 0 or errno.
 [[nodiscard]] int sync_folder(const std::string& path);
 
-/// Gives a file another name in the same file system, without replacing anything; 0 or errno.
+/// Gives a file another name in the same file system, without replacing anything; 0 or errno. With
+/// an error it has its old name alone.
 [[nodiscard]] int rename_new(const std::string& from, const std::string& to);
+
+/// Whether this error of link(2) says that the two names cannot be of one file: another file
+/// system, one without links, or a file that has as many as it can.
+[[nodiscard]] bool cannot_link(int error);
 
 }  // namespace netd::smtp

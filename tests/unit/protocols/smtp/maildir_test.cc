@@ -62,6 +62,14 @@ TEST(UniqueNames, AreKnownInTmp) {
   EXPECT_FALSE(UniqueNames::is_of_netd("1767323045.M0P1Q1.x"));
 }
 
+TEST(UniqueNames, OfALongHostFitIntoAFileSystem) {
+  const SystemClock clock;
+  UniqueNames names(clock, std::string(253, 'a'));
+  const std::string file =
+      UniqueNames::in_tmp(names.next().file) + ",S=18446744073709551615:2,DFPRST";
+  EXPECT_LE(file.size(), 255U);
+}
+
 TEST(Mailbox, FoldersAreMadeOnceAndStay) {
   const test::TempDir dir;
   for (int i = 0; i < 2; ++i) {
