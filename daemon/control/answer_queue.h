@@ -12,13 +12,14 @@ namespace netd::control {
 class AnswerQueue {
  public:
   struct Entry {
-    std::string label;  ///< the owner's own
+    std::string label;      ///< the owner's own
+    std::uint8_t mark = 0;  ///< the owner's own
     std::optional<std::string> document;
   };
 
   /// A place at the end; its number is never used again.
-  std::uint64_t open(std::string label = {}) {
-    entries_.push_back({std::move(label), std::nullopt});
+  std::uint64_t open(std::string label = {}, std::uint8_t mark = 0) {
+    entries_.push_back({std::move(label), mark, std::nullopt});
     return first_ + entries_.size() - 1;
   }
 

@@ -41,8 +41,18 @@ struct Call {
   const Answer& answer;
 };
 
+/// How a request stands to those that the same client sent before without waiting for the answers.
+/// Changes run side by side and share a write to the disk; whoever looks or takes finds them made.
+enum class Pace : std::uint8_t {
+  change,  ///< waits for none; looks and takes wait for it
+  finish,  ///< the same, but it makes no task ready: takes do not wait for it
+  take,    ///< waits for changes; may stay parked, so none waits for it
+  look,    ///< waits for changes and finishes
+};
+
 struct Command {
   std::string_view type;
+  Pace pace;
   Permission permission;
   /// The members it reads, for its documentation; "?" after those that may be left out.
   std::string_view members;
@@ -53,7 +63,11 @@ struct Command {
 /// All of them, in alphabetical order.
 [[nodiscard]] std::span<const Command> commands();
 
-/// Looks the request's type up, checks the caller's permission, and runs it or answers why not.
-void run_request(const Call& call);
+/// The command that the request's type names; null when it names none.
+[[nodiscard]] const Command* find_command(const JsonMembers& members);
+
+/// Checks the caller's permission, and runs the command or answers why not. `command` is what
+/// find_command() found.
+void run_request(const Command* command, const Call& call);
 
 }  // namespace netd::control

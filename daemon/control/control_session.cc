@@ -46,17 +46,17 @@ std::size_t ControlSession::on_data(std::string_view input) {
   while (!ending_) {
     if (answers_.size() >= kMaxRequestsInFlight) write_ready();
     if (answers_.size() >= kMaxRequestsInFlight) {
-      connection().pause_reading();
-      connection().set_deadline(kGoneCheck);
+      stalled_for_ = Pace::change;
+      stall();
       break;
     }
     const auto frame = framer_.next(input.substr(consumed));
-    consumed += frame.consumed;
     using Verdict = RequestFramer::Verdict;
+    if (frame.verdict == Verdict::object && !handle(frame.text)) break;
+    consumed += frame.consumed;
     if (frame.verdict == Verdict::incomplete) break;
-    if (frame.verdict == Verdict::object) {
-      handle(frame.text);
-    } else if (frame.verdict == Verdict::not_object) {
+    if (frame.verdict == Verdict::object) continue;
+    if (frame.verdict == Verdict::not_object) {
       open_answer().error(code::kInvalidRequest, "a request is a JSON object");
     } else if (frame.verdict == Verdict::number) {
       end_with(code::kInvalidRequest, "a request is a JSON object");
@@ -78,19 +78,41 @@ std::size_t ControlSession::on_data(std::string_view input) {
   return ending_ ? input.size() : consumed;
 }
 
-Answer ControlSession::open_answer(std::string tag) {
-  return {*this, lifetime_.watch(), answers_.open(std::move(tag))};
+Answer ControlSession::open_answer(std::string tag, Pace pace) {
+  if (pace == Pace::change) ++changing_;
+  if (pace == Pace::finish) ++finishing_;
+  return {*this, lifetime_.watch(), answers_.open(std::move(tag), static_cast<std::uint8_t>(pace))};
 }
 
-void ControlSession::handle(std::string_view object) {
+bool ControlSession::handle(std::string_view object) {
   const auto members = JsonMembers::parse(object);
   if (!members) {
     open_answer().error(code::kInvalidRequest, members.error().what());
-    return;
+    return true;
+  }
+  const Command* const command = find_command(*members);
+  const Pace pace = command == nullptr ? Pace::take : command->pace;
+  if (command != nullptr && must_wait(pace)) {
+    stalled_for_ = pace;
+    stall();
+    return false;
   }
   const auto tag = members->find_any("tag");
-  const Answer answer = open_answer(tag ? compact_json(*tag) : std::string());
-  run_request({services_, *members, *this, answer});
+  const Answer answer = open_answer(tag ? compact_json(*tag) : std::string(), pace);
+  run_request(command, {services_, *members, *this, answer});
+  return true;
+}
+
+/// Whether changes are on their way that a request of this pace must find made.
+bool ControlSession::must_wait(Pace pace) const {
+  if (pace == Pace::take) return changing_ > 0;
+  return pace == Pace::look && (changing_ > 0 || finishing_ > 0);
+}
+
+void ControlSession::stall() {
+  stalled_ = true;
+  connection().pause_reading();
+  connection().set_deadline(kGoneCheck);
 }
 
 void ControlSession::end_with(std::string_view code, std::string_view message) {
@@ -102,7 +124,9 @@ void ControlSession::on_answer(std::uint64_t slot, std::string document) {
   auto* const entry = answers_.find(slot);
   if (entry == nullptr) return;
   entry->document = with_tag(std::move(document), entry->label);
-  if (!reading_ && answers_.ready()) mark_for_flush();
+  if (entry->mark == static_cast<std::uint8_t>(Pace::change)) --changing_;
+  if (entry->mark == static_cast<std::uint8_t>(Pace::finish)) --finishing_;
+  if (!reading_ && (answers_.ready() || (stalled_ && !must_wait(stalled_for_)))) mark_for_flush();
 }
 
 void ControlSession::mark_for_flush() {
@@ -113,9 +137,11 @@ void ControlSession::mark_for_flush() {
 
 void ControlSession::flush() {
   flush_marked_ = false;
-  const bool was_full = answers_.size() >= kMaxRequestsInFlight;
   write_ready();
-  if (was_full && answers_.size() < kMaxRequestsInFlight) connection().resume_reading();
+  if (stalled_ && answers_.size() < kMaxRequestsInFlight && !must_wait(stalled_for_)) {
+    stalled_ = false;
+    connection().resume_reading();
+  }
   close_when_answered();
 }
 
@@ -156,7 +182,7 @@ void ControlSession::on_end() {
 void ControlSession::on_timeout(Timeout) {
   if (peer_is_gone()) {
     connection().abort();
-  } else if (ending_ || answers_.size() >= kMaxRequestsInFlight) {
+  } else if (ending_ || stalled_) {
     connection().set_deadline(kGoneCheck);
   }
 }

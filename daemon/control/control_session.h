@@ -56,8 +56,11 @@ class ControlSession final : public Session, public Caller, public EventSubscrib
   [[nodiscard]] Lifetime::Watch watch() { return lifetime_.watch(); }
 
  private:
-  [[nodiscard]] Answer open_answer(std::string tag = {});
-  void handle(std::string_view object);
+  [[nodiscard]] Answer open_answer(std::string tag = {}, Pace pace = Pace::take);
+  /// False when the request has to wait: nothing has happened, and it is read once more later.
+  [[nodiscard]] bool handle(std::string_view object);
+  [[nodiscard]] bool must_wait(Pace pace) const;
+  void stall();
   /// Answers, and closes once everything before has been answered too.
   void end_with(std::string_view code, std::string_view message);
   void write_ready();
@@ -71,9 +74,14 @@ class ControlSession final : public Session, public Caller, public EventSubscrib
   Permission permission_;
   tasks::Holder holder_;
   RequestFramer framer_;
-  AnswerQueue answers_;   // at most kMaxRequestsInFlight; labelled with the requests' tags
-  std::string events_;    // of this turn; less than kEventWrite
-  bool reading_ = false;  // in on_data(): answers are sent when it ends
+  // At most kMaxRequestsInFlight; labelled with the requests' tags, marked with their Pace.
+  AnswerQueue answers_;
+  unsigned changing_ = 0;   // of answers_: not answered yet, and Pace::change
+  unsigned finishing_ = 0;  // the same with Pace::finish
+  Pace stalled_for_{};      // of the request that waits
+  bool stalled_ = false;    // nothing is read: a request waits, or too many are in flight
+  std::string events_;      // of this turn; less than kEventWrite
+  bool reading_ = false;    // in on_data(): answers are sent when it ends
   bool flush_marked_ = false;
   bool ending_ = false;  // takes no more requests; closes when all are answered
   Lifetime lifetime_;

@@ -157,7 +157,7 @@ void FifoChannel::run_line(std::string_view line) {
     answer.error(code::kInvalidRequest, members.error().what());
     return;
   }
-  run_request({services_, *members, *this, answer});
+  run_request(find_command(*members), {services_, *members, *this, answer});
 }
 
 void FifoChannel::on_answer(std::uint64_t slot, std::string document) {

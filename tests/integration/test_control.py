@@ -96,6 +96,25 @@ def test_data_comes_back_digit_for_digit(netd):
         assert b'"data":' + data + b"," in client.recv(4096)
 
 
+def test_requests_sent_together_find_what_stands_before_them(netd):
+    daemon = netd()
+    with raw(daemon) as client:
+        client.sendall(b'{"type":"produce","task":{"id":1,"data":1}}{"type":"task_stats"}'
+                       b'{"type":"consume","wait":0,"lease":60}{"type":"produce","task":{"id":2,"data":1}}'
+                       b'{"type":"tasks"}{"type":"done","id":1}{"type":"peek","id":1}{"type":"consume","wait":0}'
+                       b'{"type":"consume","wait":0}')
+        client.shutdown(socket.SHUT_WR)
+        answers = [json.loads(line) for line in read_to_end(client).splitlines()]
+    assert answers[0]["status"] == "queued"
+    assert answers[1]["tasks"]["ready"] == 1
+    assert answers[2]["task"]["id"] == 1
+    assert [task["state"] for task in answers[4]["tasks"]] == ["leased", "ready"]
+    assert answers[5] == {"status": "ok", "task_id": 1}
+    assert answers[6]["code"] == "not_found"
+    assert answers[7]["task"]["id"] == 2
+    assert answers[8] == {"status": "empty"}
+
+
 def test_an_id_is_the_same_however_it_is_written(netd):
     daemon = netd()
     with raw(daemon) as client:

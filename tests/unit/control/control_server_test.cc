@@ -226,6 +226,70 @@ TEST_F(ControlServerTest, PipelinedRequestsRunSideBySide) {
   EXPECT_EQ(std::ranges::count(answers, '\n'), 10);
 }
 
+TEST_F(ControlServerTest, WhoLooksOrTakesFindsWhatTheSameClientAskedForBefore) {
+  tasks_.hold = true;
+  for (const auto* second : {R"({"type":"consume","wait":0})", R"({"type":"task_stats"})",
+                             R"({"type":"peek"})", R"({"type":"tasks"})"}) {
+    Client client(settings_.socket);
+    tasks_.last_call.clear();
+    tasks_.taken.queue = "untouched";
+    EXPECT_EQ(ask(client, R"({"type":"produce","task":{"id":1,"data":1}})" + std::string(second)),
+              "");
+    EXPECT_EQ(tasks_.taken.queue, "untouched") << second;
+    EXPECT_EQ(tasks_.last_call, "") << second;
+    tasks_.ready.push_back(FakeTasks::make_task("1", "1"));
+    tasks_.commit();
+    turn();
+    const std::string answers = client.receive();
+    EXPECT_THAT(answers, StartsWith("{\"status\":\"queued\",\"task_id\":1}\n")) << second;
+    EXPECT_EQ(std::ranges::count(answers, '\n'), 2) << second;
+    tasks_.ready.clear();
+  }
+}
+
+TEST_F(ControlServerTest, ATakeDoesNotWaitForAnEnd) {
+  tasks_.hold = true;
+  tasks_.ready.push_back(FakeTasks::make_task("2", "1"));
+  Client client(settings_.socket);
+  EXPECT_EQ(ask(client, R"({"type":"done","id":1}{"type":"consume","queue":"q","lease":5})"), "");
+  EXPECT_EQ(tasks_.taken.queue, "q");
+  EXPECT_TRUE(tasks_.ready.empty());
+  tasks_.commit();
+  turn();
+  EXPECT_THAT(client.receive(), HasSubstr("\"task_id\":1}\n{\"status\":\"success\""));
+}
+
+TEST_F(ControlServerTest, NobodyWaitsForAParkedConsumer) {
+  tasks_.hold = true;
+  Client client(settings_.socket);
+  EXPECT_EQ(ask(client, R"({"type":"consume","wait":5}{"type":"produce","task":{"data":1}})"
+                        R"({"type":"version"}{"type":"produce","task":{"data":2}})"),
+            "");
+  EXPECT_EQ(tasks_.produced.size(), 1U);
+  tasks_.commit();  // the first answer is still to come, and `version` goes on all the same
+  turn();
+  EXPECT_EQ(tasks_.produced.size(), 2U);
+  tasks_.arrive(FakeTasks::make_task("1", "1"));
+  tasks_.commit();
+  turn();
+  EXPECT_EQ(std::ranges::count(client.receive(), '\n'), 4);
+}
+
+TEST_F(ControlServerTest, WhatWaitsIsReadAfterAHalfClose) {
+  tasks_.hold = true;
+  Client client(settings_.socket);
+  client.send(R"({"type":"produce","task":{"data":1}}{"type":"version"}{"typ)");
+  client.finish_sending();
+  turn();
+  EXPECT_EQ(client.receive(), "");
+  tasks_.commit();
+  turn();
+  const std::string answers = client.receive();
+  EXPECT_EQ(std::ranges::count(answers, '\n'), 3);
+  EXPECT_THAT(answers, testing::EndsWith(std::string(kInvalidJsonLine)));
+  EXPECT_TRUE(client.ended);
+}
+
 TEST_F(ControlServerTest, BoundsWhatIsInFlight) {
   tasks_.hold = true;
   Client client(settings_.socket);

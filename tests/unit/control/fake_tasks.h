@@ -16,7 +16,7 @@ class FakeTasks final : public tasks::TaskService {
   std::deque<tasks::Task> ready;
   /// What produce and the changes of one task answer; none: success.
   std::optional<tasks::TaskError> error;
-  /// While set, produce answers only in commit(), as when the disk takes its time.
+  /// While set, produce and done answer only in commit(), as when the disk takes its time.
   bool hold = false;
   tasks::TakeRequest taken;
   tasks::TaskRef touched;
@@ -93,7 +93,8 @@ class FakeTasks final : public tasks::TaskService {
   }
   void done(tasks::TaskRef task, std::string result, Callback callback) override {
     last_result = std::move(result);
-    change("done", std::move(task), std::nullopt, callback);
+    const auto answer = [this, task, callback] { change("done", task, std::nullopt, callback); };
+    hold ? held_.push_back(answer) : answer();
   }
   void fail(tasks::TaskRef task, std::optional<tasks::milliseconds> delay,
             Callback callback) override {
