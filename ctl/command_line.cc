@@ -19,6 +19,7 @@
 #include "ctl/custom_commands.h"
 #include "ctl/daemon_command.h"
 #include "ctl/durations.h"
+#include "ctl/help_formatter.h"
 #include "daemon/base/text.h"
 #include "daemon/control/command_words.h"
 #include "daemon/control/vocabulary.h"
@@ -79,7 +80,7 @@ class CommandLine {
 CommandLine::CommandLine() {
   app_.require_subcommand(1);
   app_.fallthrough();
-  app_.get_formatter()->column_width(34);
+  app_.formatter(make_help_formatter());
   app_.set_version_flag("--version", std::string("netctl ") + kVersion, "netctl's own version");
   app_.footer(
       "netctl COMMAND --help tells more; netctl(1) tells all.\n\nExit status: 0 done, "

@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "ctl/humanize.h"
+#include "ctl/terminal_text.h"
 #include "daemon/control/json_text.h"
 
 namespace netd::ctl {

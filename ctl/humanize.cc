@@ -81,26 +81,4 @@ std::string local_time(double unix_seconds) {
   return {text.data(), length};
 }
 
-std::string shown(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    auto byte = static_cast<unsigned char>(c);
-    // U+0080 to U+009F are controls, too: many terminals obey U+009B as they do ESC [.
-    const bool is_c1 = c == '\xC2' && i + 1 < text.size() &&
-                       static_cast<unsigned char>(text[i + 1]) >= 0x80 &&
-                       static_cast<unsigned char>(text[i + 1]) < 0xA0;
-    if (is_c1) byte = static_cast<unsigned char>(text[++i]);
-    if (!is_c1 && byte >= 0x20 && byte != 0x7F) {
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else {
-      constexpr std::string_view kHex = "0123456789abcdef";
-      out += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
-    }
-  }
-  return out;
-}
-
 }  // namespace netd::ctl

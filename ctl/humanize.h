@@ -20,7 +20,4 @@ namespace netd::ctl {
 /// A point in time, in this machine's zone: "2026-11-22 15:35:18".
 [[nodiscard]] std::string local_time(double unix_seconds);
 
-/// Text of others' making, safe for a terminal: control characters are shown as \xHH.
-[[nodiscard]] std::string shown(std::string_view text);
-
 }  // namespace netd::ctl

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "ctl/humanize.h"
+#include "ctl/terminal_text.h"
 
 namespace netd::ctl {
 

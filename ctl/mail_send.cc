@@ -16,11 +16,11 @@
 
 #include "ctl/clients/dial.h"
 #include "ctl/custom_commands.h"
-#include "ctl/humanize.h"
 #include "ctl/input.h"
 #include "ctl/json_access.h"
 #include "ctl/mail_compose.h"
 #include "ctl/smtp_client.h"
+#include "ctl/terminal_text.h"
 #include "daemon/base/text.h"
 
 namespace netd::ctl {

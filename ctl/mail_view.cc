@@ -7,6 +7,7 @@
 
 #include "ctl/humanize.h"
 #include "ctl/json_access.h"
+#include "ctl/terminal_text.h"
 #include "daemon/base/text.h"
 
 namespace netd::ctl {

@@ -79,6 +79,22 @@ std::string cut_to(const std::string& lines, std::size_t columns) {
   return out;
 }
 
+/// How many rows of the terminal the lines take, those that wrap more than one.
+std::size_t rows_of(std::string_view lines, const Terminal& terminal) {
+  std::size_t rows = 0;
+  for (const auto line : split(lines, '\n')) {
+    std::size_t width = display_width(line);
+    // What colours it has no width.
+    for (std::size_t at = line.find('\x1b'); at != std::string_view::npos;) {
+      width -= line.find('m', at) - at + 1;
+      at = line.find('\x1b', at + 1);
+    }
+    const std::size_t columns = terminal.columns > 0 ? terminal.columns : width + 1;
+    rows += std::max<std::size_t>((width + columns - 1) / columns, 1);
+  }
+  return rows - 1;  // split() gives what follows the last line end, too
+}
+
 /// What of `rows` lines fits; the rest is counted. A pipe gets everything.
 void append_bounded(std::string& out, const std::string& lines, std::size_t rows,
                     std::string_view more) {
@@ -115,21 +131,43 @@ std::vector<std::string> problems_of(const OrderedJson& status) {
   return problems;
 }
 
+namespace {
+
+std::string addresses_of(const OrderedJson& listener) {
+  std::string addresses;
+  for (const auto& address : array(listener, "addresses")) {
+    addresses += (addresses.empty() ? "" : " ") + plain(address);
+  }
+  return addresses;
+}
+
+/// What one looks for first, so that on a narrow terminal the least of it is cut.
+Table short_listener_table(const OrderedJson& status) {
+  Table table({"LISTENER", "PROTOCOL", "STATE", ">OPEN", ">REFUSED", ">ERRORS", "ADDRESSES"});
+  for (const auto& listener : array(status, "listeners")) {
+    const OrderedJson& connections = object(listener, "connections");
+    table.add({text(listener, "name"), text(listener, "protocol"), text(listener, "state"),
+               human_count(number(connections, "active")),
+               human_count(number(connections, "refused")), human_count(number(listener, "errors")),
+               addresses_of(listener)});
+  }
+  return table;
+}
+
+}  // namespace
+
 Table listener_table(const OrderedJson& answer) {
   Table table({"LISTENER", "PROTOCOL", "STATE", ">OPEN", ">ACCEPTED", ">REFUSED", ">ERRORS", ">IN",
                ">OUT", "ADDRESSES"});
   for (const auto& listener : array(answer, "listeners")) {
     const OrderedJson& connections = object(listener, "connections");
     const OrderedJson& bytes = object(listener, "bytes");
-    std::string addresses;
-    for (const auto& address : array(listener, "addresses")) {
-      addresses += (addresses.empty() ? "" : " ") + plain(address);
-    }
     table.add({text(listener, "name"), text(listener, "protocol"), text(listener, "state"),
                human_count(number(connections, "active")),
                human_count(number(connections, "accepted")),
                human_count(number(connections, "refused")), human_count(number(listener, "errors")),
-               human_bytes(number(bytes, "in")), human_bytes(number(bytes, "out")), addresses});
+               human_bytes(number(bytes, "in")), human_bytes(number(bytes, "out")),
+               addresses_of(listener)});
   }
   return table;
 }
@@ -156,10 +194,10 @@ std::string render_status(const OrderedJson& status, const Terminal& terminal) {
   out += service_line(status);
   if (array(status, "listeners").empty()) return out + "no listeners\n";
   out += "\n";
-  const auto used = static_cast<std::size_t>(std::ranges::count(out, '\n'));
+  const std::size_t used = rows_of(out, terminal);
   // The heading, the line that counts the rest and the shell's prompt.
   const std::size_t left = rows > used + 3 ? rows - used - 2 : 1;
-  std::string table = listener_table(status).text(Terminal());
+  std::string table = short_listener_table(status).text(Terminal());
   if (terminal.is_terminal()) table = cut_to(table, terminal.columns);
   const std::size_t heading = table.find('\n');
   table.replace(0, heading, terminal.bold(table.substr(0, heading)));

@@ -16,6 +16,7 @@
 #include "ctl/clients/sha256.h"
 #include "ctl/durations.h"
 #include "ctl/humanize.h"
+#include "ctl/terminal_text.h"
 #include "daemon/control/json_text.h"
 
 namespace netd::ctl {
@@ -45,6 +46,7 @@ class Pump {
         datagrams_(datagrams),
         crlf_(crlf),
         wait_(wait),
+        to_terminal_(::isatty(ends.output) == 1),
         progress_(ends.input_size) {}
 
   /// Until both directions have ended.
@@ -67,8 +69,10 @@ class Pump {
   const bool datagrams_;
   const bool crlf_;
   const milliseconds wait_;  // for the peer after the input's end; zero: for ever
+  const bool to_terminal_;
   Progress progress_;
   std::array<char, 65536> room_{};
+  TerminalText text_;
   std::string unsent_;
   std::size_t unsent_at_ = 0;
   bool after_cr_ = false;
@@ -171,7 +175,8 @@ ClientResult<void> Pump::read_peer() {
   const std::string_view data(room_.data(), static_cast<std::size_t>(count));
   received.checksum.add(data);
   received.bytes += data.size();
-  return write_output(data);
+  // What others send moves no cursor; netctl connect ... | cat lets it.
+  return to_terminal_ ? write_output(text_.add(data)) : write_output(data);
 }
 
 ClientResult<void> Pump::write_output(std::string_view data) {

@@ -16,6 +16,7 @@
 #include "ctl/clients/echo_verifier.h"
 #include "ctl/durations.h"
 #include "ctl/humanize.h"
+#include "ctl/terminal_text.h"
 #include "daemon/control/json_text.h"
 
 namespace netd::ctl {
@@ -31,19 +32,19 @@ ClientError not_an_echo() { return {Trouble::failed, "what came back is not what
 /// What others send, safe for a terminal and unchanged in a pipe.
 void show_reply(std::string_view reply, const Context& context) {
   if (!context.terminal.is_terminal()) return print(reply);
-  std::size_t at = 0;
-  while (at < reply.size()) {
-    const std::size_t end = std::min(reply.find('\n', at), reply.size());
-    print(shown(reply.substr(at, end - at)) + (end < reply.size() ? "\n" : ""));
-    at = end + 1;
-  }
+  TerminalText text;
+  print(text.add(reply));
+  print(text.rest());
 }
 
 /// One connection and what has gone over it.
 class EchoClient {
  public:
-  EchoClient(UniqueFd fd, bool datagrams, milliseconds timeout)
-      : fd_(std::move(fd)), datagrams_(datagrams), timeout_(timeout) {}
+  EchoClient(UniqueFd fd, bool datagrams, const Context& context)
+      : fd_(std::move(fd)),
+        datagrams_(datagrams),
+        timeout_(context.timeout),
+        to_terminal_(context.terminal.is_terminal()) {}
 
   /// Sends all of it and waits until it is back; gives what came.
   ClientResult<std::string> exchange(std::string_view data) {
@@ -65,9 +66,11 @@ class EchoClient {
   UniqueFd fd_;
   const bool datagrams_;
   const milliseconds timeout_;
+  const bool to_terminal_;
   EchoVerifier verifier_;
   std::array<char, 65536> room_{};
   // Of pipe_through().
+  TerminalText text_;
   std::string unsent_;
   bool input_ended_ = false;
   bool shut_ = false;
@@ -188,7 +191,7 @@ ClientResult<void> EchoClient::pump() {
   if (watched[0].revents & ~POLLOUT) {
     std::string reply;
     const auto more = receive(reply);
-    print(reply);
+    print(to_terminal_ ? text_.add(reply) : reply);
     if (std::fflush(stdout) != 0) return std::unexpected(ClientError{Trouble::failed, "write"});
     if (!more) return std::unexpected(more.error());
     peer_ended_ = !*more;
@@ -347,7 +350,7 @@ int run_echo(const EchoOptions& options, const Context& context) {
   auto fd = dial(*target, context.timeout);
   if (!fd) return complain(fd.error(), context);
   const bool datagrams = target->transport == Transport::udp;
-  EchoClient client(std::move(*fd), datagrams, context.timeout);
+  EchoClient client(std::move(*fd), datagrams, context);
   const bool shots = !options.words.empty() || options.count > 0;
   if (shots) return run_shots(client, options, *target, *interval, context);
   if (!context.json && ::isatty(STDIN_FILENO) == 1 && context.terminal.is_terminal()) {

@@ -13,6 +13,7 @@
 #include "ctl/clients/progress.h"
 #include "ctl/humanize.h"
 #include "ctl/input.h"
+#include "ctl/terminal_text.h"
 #include "daemon/base/text.h"
 #include "daemon/control/json_text.h"
 
@@ -159,17 +160,22 @@ ClientResult<HttpAnswer> ask_and_show(const HttpRequest& request, const HttpOpti
   }
   if (context.json) return http_ask(request, nullptr, answered);
   bool shown_head = !options.include;
+  TerminalText text;
+  const auto show = [&](std::string_view data) {
+    print(context.terminal.is_terminal() ? text.add(data) : data);
+  };
   const auto show_head = [&](const HttpAnswer& answer) {
-    if (!shown_head) print(answer.head);
+    if (!shown_head) show(answer.head);
     shown_head = true;
   };
   const auto sink = [&](const HttpAnswer& answer, std::string_view data) {
     show_head(answer);
-    print(data);
+    show(data);
     return std::fflush(stdout) == 0;
   };
   auto answer = http_ask(request, sink, answered);
   if (answer) show_head(*answer);
+  print(text.rest());
   return answer;
 }
 

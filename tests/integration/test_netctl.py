@@ -200,6 +200,21 @@ def test_every_command_explains_itself(daemon):
         assert command.split()[0] in top.stdout
 
 
+def test_help_fits_a_terminal():
+    words = subprocess.run([NETCTL, "__complete", ""], capture_output=True, text=True, check=True,
+                           timeout=DEADLINE).stdout.split()
+    commands = [[]] + [[word] for word in words if word not in ("task", "mail", "config")]
+    for group in ("task", "mail", "config"):
+        inner = subprocess.run([NETCTL, "__complete", group, ""], capture_output=True, text=True,
+                               check=True, timeout=DEADLINE).stdout.split()
+        commands += [[group], *([group, word] for word in inner)]
+    assert len(commands) > 40
+    for command in commands:
+        shown = subprocess.run([NETCTL, *command, "--help"], capture_output=True, text=True, check=True,
+                               timeout=DEADLINE).stdout
+        assert max(map(len, shown.splitlines())) <= 80, command
+
+
 def test_no_colour_in_a_pipe_and_colour_on_a_terminal(daemon):
     assert "\x1b" not in succeed(daemon, "status")
     master, slave = pty.openpty()

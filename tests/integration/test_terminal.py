@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import socketserver
 import subprocess
 import threading
@@ -154,3 +155,45 @@ def test_interactive_echo(terminal):
         echo.keys("C-d")
         echo.wait_for(lambda s: "ended with 0" in s, "the end")
         server.shutdown()
+
+
+def test_status_fits_one_screen(netd, terminal):
+    """Lines that wrap count as the rows that they take."""
+    many = "".join(f"[listener l{number:02}]\nprotocol = greet\nlisten = tcp:127.0.0.1:0\n"
+                   for number in range(30))
+    gone = "".join(f"instance = unix:/tmp/a-name-that-is-quite-a-bit-longer-than-others/{number}\n"
+                   for number in range(3))
+    daemon = netd(many + f"[service app]\nhealth_interval = 1s\n{gone}")
+    until(lambda: all(one["state"] == "unhealthy" for one in daemon.status()["services"][0]["instances"]),
+          "the instances to be unhealthy")
+    status = terminal("sh", "-c", f"{NETCTL} --socket {daemon.control_path} status; read prompt")
+    screen = status.wait_for(lambda s: "more (netctl listeners)" in s and s, "the end")
+    assert screen.startswith("netd "), "nothing has scrolled away"
+    assert "127.0.0.1:" in screen, "where the listeners are is seen"
+
+
+HOSTILE = b"\x1b]0;owned\x07\x1b[2J\xc2\x9b31m one\ttwo\r\n"
+
+
+def test_what_peers_say_steers_no_terminal(terminal):
+    """A client's output on a terminal: over HTTP, head and body, and as a stream."""
+    def serve():
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection:
+                if connection.recv(4096).startswith(b"GET"):
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Bad: a\x1b[31mb\r\n\r\n")
+                connection.sendall(HOSTILE)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve, daemon=True).start()
+        target = f"127.0.0.1:{listening.getsockname()[1]}"
+        script = (f"{NETCTL} http -i http://{target}/; echo hi | {NETCTL} connect {target}; "
+                  f"echo hi | {NETCTL} echo {target}")
+        screen = terminal("sh", "-c", script).wait_for(lambda s: "ended with" in s and s, "the end")
+        assert screen.count("\\x1b]0;owned\\x07\\x1b[2J\\x9b31m one") >= 2, screen
+        assert "X-Bad: a\\x1b[31mb" in screen
+        listening.shutdown(socket.SHUT_RDWR)

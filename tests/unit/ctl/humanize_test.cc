@@ -34,11 +34,5 @@ TEST(Humanize, Seconds) {
   EXPECT_EQ(human_seconds(442'800), "5 d 3 h");
 }
 
-TEST(Humanize, HostileTextCannotSteerTheTerminal) {
-  EXPECT_EQ(shown("a\x1b[31mb\n\x7f\r"), "a\\x1b[31mb\\n\\x7f\\x0d");
-  EXPECT_EQ(shown("é"), "é");
-  EXPECT_EQ(shown("\u009b31m\u0080\u00a0"), "\\x9b31m\\x80\u00a0");
-}
-
 }  // namespace
 }  // namespace netd::ctl
