@@ -47,6 +47,7 @@ class Pump {
         crlf_(crlf),
         wait_(wait),
         to_terminal_(::isatty(ends.output) == 1),
+        with_person_(to_terminal_ || ::isatty(ends.input) == 1),
         progress_(ends.input_size) {}
 
   /// Until both directions have ended.
@@ -54,6 +55,8 @@ class Pump {
 
   Flow sent;
   Flow received;
+  /// After it something else may be said on the terminal.
+  void end_progress() { progress_.clear(); }
   [[nodiscard]] double seconds() const { return progress_.seconds(); }
 
  private:
@@ -70,6 +73,7 @@ class Pump {
   const bool crlf_;
   const milliseconds wait_;  // for the peer after the input's end; zero: for ever
   const bool to_terminal_;
+  const bool with_person_;
   Progress progress_;
   std::array<char, 65536> room_{};
   TerminalText text_;
@@ -101,7 +105,8 @@ ClientResult<void> Pump::run() {
     if ((watched[0].revents & ~POLLOUT) != 0) {
       if (auto done = read_peer(); !done) return done;
     }
-    progress_.update(sent.bytes + received.bytes);
+    // Where somebody types or reads the line would be in his way.
+    if (!with_person_) progress_.update(sent.bytes + received.bytes);
   }
   return {};
 }
@@ -314,6 +319,7 @@ int run_connect(const ConnectOptions& options, const Context& whole) {
   if (!fd) return complain(fd.error(), context);
   Pump pump(std::move(*fd), *ends, datagrams, options.crlf, wait);
   const auto done = pump.run();
+  pump.end_progress();
   if (!done) return complain(done.error(), context);
   if (ends->output_file && ::fsync(ends->output_file.get()) != 0 && errno != EINVAL) {
     return complain(system_error("write " + options.receive, errno).what(), kFailed, context);

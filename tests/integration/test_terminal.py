@@ -197,3 +197,21 @@ def test_what_peers_say_steers_no_terminal(terminal):
         assert screen.count("\\x1b]0;owned\\x07\\x1b[2J\\x9b31m one") >= 2, screen
         assert "X-Bad: a\\x1b[31mb" in screen
         listening.shutdown(socket.SHUT_RDWR)
+
+
+def test_connect_typed_by_hand(terminal):
+    """What is typed and what comes back, and nothing between them; Ctrl-D is the end."""
+    def serve():
+        with listening.accept()[0] as connection:
+            while data := connection.recv(4096):
+                connection.sendall(data.upper())
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve, daemon=True).start()
+        connect = terminal(NETCTL, "connect", f"127.0.0.1:{listening.getsockname()[1]}")
+        for number, word in enumerate(("one", "two", "three"), 1):
+            connect.keys(word, "Enter")
+            connect.wait_for(lambda s, n=number: len(s.split()) == 2 * n, "the answer")
+        connect.keys("C-d")
+        screen = connect.wait_for(lambda s: "ended with 0" in s and s, "the end")
+        assert screen.split()[:6] == ["one", "ONE", "two", "TWO", "three", "THREE"]
