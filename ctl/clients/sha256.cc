@@ -11,7 +11,7 @@ Sha256::Sha256()
       good_(context_ != nullptr &&
             ::EVP_DigestInit_ex(context_.get(), ::EVP_sha256(), nullptr) == 1) {}
 
-void Sha256::Free::operator()(EVP_MD_CTX* context) const { ::EVP_MD_CTX_free(context); }
+void Sha256::Free::operator()(evp_md_ctx_st* context) const { ::EVP_MD_CTX_free(context); }
 
 void Sha256::add(std::string_view data) {
   good_ = good_ && ::EVP_DigestUpdate(context_.get(), data.data(), data.size()) == 1;

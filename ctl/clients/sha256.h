@@ -1,11 +1,11 @@
 // SHA-256 (FIPS 180-4), the checksum that `netctl connect` tells of a file.
 #pragma once
 
-#include <openssl/types.h>
-
 #include <memory>
 #include <string>
 #include <string_view>
+
+struct evp_md_ctx_st;  // NOLINT(readability-identifier-naming): libcrypto's EVP_MD_CTX
 
 namespace netd::ctl {
 
@@ -20,10 +20,10 @@ class Sha256 {
 
  private:
   struct Free {
-    void operator()(EVP_MD_CTX* context) const;
+    void operator()(evp_md_ctx_st* context) const;
   };
 
-  std::unique_ptr<EVP_MD_CTX, Free> context_;
+  std::unique_ptr<evp_md_ctx_st, Free> context_;
   bool good_;
 };
 
