@@ -10,7 +10,7 @@
 #include "daemon/base/text.h"
 #include "daemon/event/dispatcher.h"
 #include "daemon/tasks/durable_task_service.h"
-#include "daemon/tasks/sqlite_store.h"
+#include "daemon/tasks/journal_store.h"
 
 namespace netd::tasks {
 
@@ -28,11 +28,11 @@ constexpr milliseconds kWallCheck{60'000};
 Result<std::unique_ptr<TaskService>> TaskService::create(Dispatcher& dispatcher,
                                                          TaskServiceSettings settings) {
   const bool durable = settings.sync == SyncMode::always;
-  auto store =
-      SqliteStore::open({.folder = settings.path,
-                         .durability = durable ? SqliteStore::Durability::power_loss
-                                               : SqliteStore::Durability::process,
-                         .result_limit = static_cast<std::int64_t>(settings.result_limit)});
+  auto store = JournalStore::open(
+      {.database = {.folder = settings.path,
+                    .durability = durable ? SqliteStore::Durability::power_loss
+                                          : SqliteStore::Durability::process,
+                    .result_limit = static_cast<std::int64_t>(settings.result_limit)}});
   if (!store) return std::unexpected(store.error());
   const Duration interval =
       settings.sync == SyncMode::batch ? Duration(settings.sync_interval) : Duration::zero();

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
@@ -22,8 +21,7 @@ namespace {
 constexpr std::int64_t kApplicationId = 0x6e657464;  // "netd", PRAGMA application_id
 constexpr int kVersion = 1;                          // PRAGMA user_version
 
-// What a store of version 1 is. Later versions are reached by steps of upgrade() alone, so that a
-// new store and an upgraded one are the same.
+// What a store of version 1 is. begin_journal() and end_journal() lead to version 2 and back.
 constexpr const char* kSchema = R"sql(
   CREATE TABLE task(
     seq INTEGER PRIMARY KEY,
@@ -198,9 +196,9 @@ Result<void> SqliteStore::check() {
   if (*application != kApplicationId) return fail("not a store of netd's tasks");
   const auto version = query("PRAGMA user_version");
   if (!version) return std::unexpected(version.error());
-  if (*version < 1 || *version > kVersion) {
+  if (*version != kVersion && *version != kFormatWithJournal) {
     return fail("written by a later netd (format " + std::to_string(*version) +
-                ", this one reads 1 to " + std::to_string(kVersion) + ")");
+                ", this one reads 1 to " + std::to_string(kFormatWithJournal) + ")");
   }
   Statement quick_check;
   if (quick_check.prepare(db_.get(), "PRAGMA quick_check(1)") != SQLITE_OK ||
@@ -208,20 +206,6 @@ Result<void> SqliteStore::check() {
     return std::unexpected(error("check"));
   }
   if (quick_check.text(0) != "ok") return fail("damaged: " + std::string(quick_check.text(0)));
-  quick_check.reset();
-  return upgrade(static_cast<int>(*version));
-}
-
-/// Brings an older store up to this version. kUpgrades[i] leads from version i + 1 to the next, in
-/// one transaction with the new number.
-Result<void> SqliteStore::upgrade(int version) {
-  static constexpr std::array<std::string_view, kVersion - 1> kUpgrades{};
-  for (std::size_t i = static_cast<std::size_t>(version) - 1; i < kUpgrades.size(); ++i) {
-    std::string step = "BEGIN IMMEDIATE;";
-    step.append(kUpgrades.at(i));
-    step.append(";PRAGMA user_version=" + std::to_string(i + 2) + ";COMMIT");
-    if (auto done = execute(step.c_str()); !done) return done;
-  }
   return {};
 }
 
@@ -325,17 +309,29 @@ Result<void> SqliteStore::load(const Visitor& visitor) {
   if (code != SQLITE_DONE) return std::unexpected(error("read").within("tasks store " + file_));
   // The store is whole: a clean end may tidy its files up.
   ::sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
-  preallocate(file_ + "-wal");
   return {};
 }
 
+void SqliteStore::preallocate_log() { preallocate(file_ + "-wal"); }
+
 std::optional<StoreError> SqliteStore::commit(std::span<StoreOp> ops) {
+  return commit(ops, nullptr);
+}
+
+std::optional<StoreError> SqliteStore::commit_applied(std::span<StoreOp> ops,
+                                                      std::uint64_t applied) {
+  return commit(ops, &applied_.bind(1, static_cast<std::int64_t>(applied)));
+}
+
+/// `last` runs in the same transaction.
+std::optional<StoreError> SqliteStore::commit(std::span<StoreOp> ops, Statement* last) {
   const std::int64_t result_bytes = result_bytes_;
   int code = begin_.run();
   for (StoreOp& op : ops) {
     if (code != SQLITE_OK) break;
     code = apply(op);
   }
+  if (code == SQLITE_OK && last != nullptr) code = last->run();
   if (code == SQLITE_OK) code = commit_.run();
   if (code == SQLITE_OK) return std::nullopt;
   StoreError failed = store_error(code);
@@ -462,6 +458,61 @@ StoreError SqliteStore::store_error(int code) {
     default:
       return {StoreError::Kind::io, what};
   }
+}
+
+// The journal's mark.
+
+Result<SqliteStore::JournalMark> SqliteStore::journal_mark() {
+  const auto version = query("PRAGMA user_version");
+  if (!version) return std::unexpected(version.error());
+  if (*version != kFormatWithJournal) return JournalMark{};
+  Statement row;
+  if (row.prepare(db_.get(), kSelectJournal) != SQLITE_OK) return std::unexpected(error("read"));
+  const int code = row.step();
+  if (code == SQLITE_DONE) return fail("damaged: it does not say what its journal is");
+  if (code != SQLITE_ROW || prepare_mark() != SQLITE_OK) return std::unexpected(error("read"));
+  return JournalMark{.generation = static_cast<std::uint64_t>(row.integer(0)),
+                     .applied = static_cast<std::uint64_t>(row.integer(1))};
+}
+
+std::optional<StoreError> SqliteStore::begin_journal(std::uint64_t generation) {
+  const std::string sql =
+      "BEGIN IMMEDIATE;"
+      "CREATE TABLE IF NOT EXISTS journal("
+      "  id INTEGER PRIMARY KEY CHECK(id=1), generation INTEGER NOT NULL, applied INTEGER NOT "
+      "NULL);"
+      "INSERT OR REPLACE INTO journal VALUES(1," +
+      std::to_string(static_cast<std::int64_t>(generation)) + ",0);" +
+      "PRAGMA user_version=2;COMMIT";
+  if (auto failed = write(sql.c_str())) return failed;
+  const int code = prepare_mark();
+  if (code != SQLITE_OK) return store_error(code);
+  return std::nullopt;
+}
+
+int SqliteStore::prepare_mark() {
+  return applied_.prepare(db_.get(), "UPDATE journal SET applied=?1 WHERE id=1");
+}
+
+std::optional<StoreError> SqliteStore::end_journal() {
+  return write("BEGIN IMMEDIATE;PRAGMA user_version=1;COMMIT");
+}
+
+/// One durable transaction.
+std::optional<StoreError> SqliteStore::write(const char* sql) {
+  const int code = ::sqlite3_exec(db_.get(), sql, nullptr, nullptr, nullptr);
+  if (code == SQLITE_OK) return sync();
+  StoreError failed = store_error(code);
+  if (::sqlite3_get_autocommit(db_.get()) == 0) (void)rollback_.run();
+  return failed;
+}
+
+std::optional<StoreError> SqliteStore::set_durability(Durability durability) {
+  const char* sql = durability == Durability::power_loss ? "PRAGMA synchronous=FULL"
+                                                         : "PRAGMA synchronous=NORMAL";
+  const int code = ::sqlite3_exec(db_.get(), sql, nullptr, nullptr, nullptr);
+  if (code == SQLITE_OK) return std::nullopt;
+  return store_error(code);
 }
 
 std::optional<StoreError> SqliteStore::sync() {

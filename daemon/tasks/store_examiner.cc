@@ -3,9 +3,12 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "daemon/base/text.h"
+#include "daemon/tasks/journal_medium.h"
+#include "daemon/tasks/journal_recovery.h"
 #include "daemon/tasks/sqlite.h"
 #include "daemon/tasks/task_row.h"
 
@@ -15,21 +18,31 @@ namespace {
 
 class Examiner {
  public:
-  explicit Examiner(const std::function<void(const Record&)>& visit) : visit_(visit) {}
+  explicit Examiner(const std::function<void(const Record&)>& visit)
+      : visit_([this, &visit](const Record& record) {
+          ++report_.whole;
+          visit(record);
+          return Result<void>();
+        }) {}
 
-  Result<StoreReport> run(const std::string& file);
+  Result<StoreReport> run(const std::string& folder);
 
  private:
   Result<void> open(const std::string& file);
   void check_structure();
+  void read_journal(const std::string& folder);
+  void read_database();
   /// False when the rows end at a place that cannot be read.
   bool read(const char* sql, std::int64_t bound);
   void look_at(Statement& row);
   void problem(std::string what);
 
-  const std::function<void(const Record&)>& visit_;
+  const MergedTasks::Visit visit_;
   SqlitePtr db_;
   StoreReport report_;
+  RecoveredJournal journal_;
+  std::optional<MergedTasks> merged_;
+  bool in_order_ = true;
   std::int64_t last_ = 0;  // the highest seq read from the front
 };
 
@@ -74,8 +87,7 @@ void Examiner::look_at(Statement& row) {
     return problem("task number " + std::to_string(task.record.seq) + " (id " +
                    printable(task.record.id) + ") is not what was written");
   }
-  ++report_.whole;
-  visit_(task.record);
+  (void)(in_order_ ? merged_->row(task.record) : merged_->stray(task.record));
 }
 
 bool Examiner::read(const char* sql, std::int64_t bound) {
@@ -90,17 +102,50 @@ bool Examiner::read(const char* sql, std::int64_t bound) {
   return code == SQLITE_DONE;
 }
 
-Result<StoreReport> Examiner::run(const std::string& file) {
-  if (auto opened = open(file); !opened) return std::unexpected(opened.error());
-  check_structure();
+/// What the journal holds and the database has not got, as far as it can be read.
+void Examiner::read_journal(const std::string& folder) {
+  Statement version;
+  if (version.prepare(db_.get(), "PRAGMA user_version") != SQLITE_OK ||
+      version.step() != SQLITE_ROW) {
+    return problem(::sqlite3_errmsg(db_.get()));
+  }
+  if (version.integer(0) < kFormatWithJournal) return;
+  Statement mark;
+  if (mark.prepare(db_.get(), kSelectJournal) != SQLITE_OK || mark.step() != SQLITE_ROW) {
+    return problem("the database does not say what its journal is");
+  }
+  const auto generation = static_cast<std::uint64_t>(mark.integer(0));
+  std::vector<std::string> files;
+  for (int file = 0; file < kJournalFiles; ++file) {
+    auto content = read_journal_file(open_journal_file, journal_path(folder, file), generation);
+    if (content) {
+      files.push_back(std::move(*content));
+    } else {
+      problem(content.error().what());
+    }
+  }
+  journal_ = recover_journal(files, generation, static_cast<std::uint64_t>(mark.integer(1)), true);
+  if (!journal_.damage.empty()) problem("the journal: " + journal_.damage);
+}
+
+void Examiner::read_database() {
   static const std::string forwards = std::string(kSelectTasks) + " WHERE seq>?1 ORDER BY seq";
   static const std::string backwards =
       std::string(kSelectTasks) + " WHERE seq>?1 ORDER BY seq DESC";
-  if (!read(forwards.c_str(), 0)) {
-    problem("the tasks after number " + std::to_string(last_) + ": " + ::sqlite3_errmsg(db_.get()));
-    // What lies behind the damage is reached from the other end.
-    (void)read(backwards.c_str(), last_);
-  }
+  if (read(forwards.c_str(), 0)) return;
+  problem("the tasks after number " + std::to_string(last_) + ": " + ::sqlite3_errmsg(db_.get()));
+  // What lies behind the damage is reached from the other end.
+  in_order_ = false;
+  (void)read(backwards.c_str(), last_);
+}
+
+Result<StoreReport> Examiner::run(const std::string& folder) {
+  if (auto opened = open(folder + "/tasks.db"); !opened) return std::unexpected(opened.error());
+  check_structure();
+  read_journal(folder);
+  merged_.emplace(journal_.overlay, journal_.bytes, visit_);
+  read_database();
+  if (auto rest = merged_->finish(); !rest) problem(rest.error().what());
   return std::move(report_);
 }
 
@@ -108,7 +153,7 @@ Result<StoreReport> Examiner::run(const std::string& file) {
 
 Result<StoreReport> examine_store(const std::string& folder,
                                   const std::function<void(const Record&)>& visit) {
-  return Examiner(visit).run(folder + "/tasks.db");
+  return Examiner(visit).run(folder);
 }
 
 std::string export_line(const Record& record, std::int64_t wall_ms) {

@@ -19,6 +19,12 @@ inline constexpr std::string_view kSelectTasks =
     "expires, "
     "data FROM task";
 
+/// PRAGMA user_version from here on: a journal lies in front of the database.
+inline constexpr int kFormatWithJournal = 2;
+/// Up to where the journal is in the store: its generation, and the last frame's number.
+inline constexpr std::string_view kSelectJournal =
+    "SELECT generation, applied FROM journal WHERE id=1";
+
 struct TaskRow {
   Record record;       // its texts live until the statement's next step
   bool whole = false;  // the checksum is right

@@ -130,6 +130,60 @@ int FragileVfs::sync(sqlite3_file* file, int) {
   return SQLITE_OK;  // the real disk has no part in this
 }
 
+// Journal files.
+
+class FragileVfs::Medium final : public JournalMedium {
+ public:
+  Medium(FragileVfs& disk, std::unique_ptr<JournalMedium> real, FileState& state)
+      : disk_(disk), real_(std::move(real)), state_(state) {}
+
+  [[nodiscard]] std::uint64_t size() const override { return real_->size(); }
+
+  std::optional<StoreError> write(std::uint64_t at, std::string_view bytes, bool durable) override {
+    if (disk_.journal_error) {
+      bytes = bytes.substr(
+          0, disk_.random_() % 2 == 0 ? bytes.size() : disk_.random_() % (bytes.size() + 1));
+    }
+    disk_.tick();
+    state_.pending.push_back(
+        {.at = static_cast<std::int64_t>(at), .bytes = std::string(bytes), .size = 0});
+    if (auto failed = real_->write(at, bytes, false)) return failed;
+    if (disk_.journal_error) return disk_.journal_error;
+    return durable ? sync() : std::nullopt;
+  }
+
+  std::optional<StoreError> sync() override {
+    if (disk_.journal_sync_fails) {
+      state_.pending.clear();
+      return StoreError{StoreError::Kind::io, "sync"};
+    }
+    disk_.tick();
+    for (const Change& change : state_.pending) apply(state_.synced, change);
+    state_.pending.clear();
+    return std::nullopt;
+  }
+
+  [[nodiscard]] Result<std::string> read(std::uint64_t at, std::size_t size) const override {
+    return real_->read(at, size);
+  }
+
+ private:
+  FragileVfs& disk_;
+  std::unique_ptr<JournalMedium> real_;
+  FileState& state_;
+};
+
+OpenMedium FragileVfs::media() {
+  return [this](const std::string& path,
+                std::uint64_t size) -> Result<std::unique_ptr<JournalMedium>> {
+    auto real = open_journal_file(path, size);
+    if (!real) return real;
+    FileState& state = files_[std::filesystem::path(path).filename().string()];
+    state = {.synced = contents_of(path.c_str()), .pending = {}};
+    return std::make_unique<Medium>(*this, std::move(*real), state);
+  };
+}
+
 void FragileVfs::apply(std::string& contents, const Change& change) {
   if (change.at < 0) {
     contents.resize(static_cast<std::size_t>(change.size));

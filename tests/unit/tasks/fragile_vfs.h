@@ -1,4 +1,5 @@
-// A layer beneath SQLite that forgets what was not synced, and fails when it is told to.
+// A layer beneath SQLite and the journal that forgets what was not synced, and fails when it is
+// told to.
 #pragma once
 
 #include <sqlite3.h>
@@ -6,9 +7,13 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
+
+#include "daemon/tasks/journal_medium.h"
+#include "daemon/tasks/store.h"
 
 namespace netd::tasks::test {
 
@@ -35,9 +40,16 @@ class FragileVfs {
   /// The files by their names without folders.
   [[nodiscard]] const std::map<std::string, std::string>& image() const { return image_; }
 
+  /// Journal files on the same disk.
+  [[nodiscard]] OpenMedium media();
+
   /// SQLITE_OK, or what the next writes and syncs answer instead of doing anything.
   int write_error = SQLITE_OK;
   int sync_error = SQLITE_OK;
+  /// What the next writes of the journal answer, after having written nothing, a part or all.
+  std::optional<StoreError> journal_error;
+  /// The next syncs of the journal fail, and what was to be synced never will be.
+  bool journal_sync_fails = false;
 
  private:
   struct Change {
@@ -50,6 +62,7 @@ class FragileVfs {
     std::vector<Change> pending;
   };
   struct File;
+  class Medium;
 
   static int open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out_flags);
   static int write(sqlite3_file* file, const void* bytes, int size, sqlite3_int64 at);

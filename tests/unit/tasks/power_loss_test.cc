@@ -1,6 +1,7 @@
 // What a loss of power leaves, and disks that fail in the middle of a commit.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -10,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/tasks/journal_store.h"
 #include "daemon/tasks/sqlite_store.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/tasks/fragile_vfs.h"
@@ -20,15 +22,37 @@ namespace {
 using netd::test::TempDir;
 using test::FragileVfs;
 
-class PowerLossTest : public ::testing::Test {
+struct Kind {
+  const char* name;
+  std::uint32_t file_size;  // of the journal; 0: there is none
+};
+
+class PowerLossTest : public ::testing::TestWithParam<Kind> {
  protected:
   using Rows = std::map<std::uint64_t, std::string>;
 
-  void open(const std::string& folder) {
+  void open(const std::string& folder,
+            SqliteStore::Durability durability = SqliteStore::Durability::power_loss) {
     store_.reset();
-    auto opened = SqliteStore::open({.folder = folder, .vfs = FragileVfs::kName});
-    ASSERT_TRUE(opened.has_value()) << opened.error().what();
-    store_ = std::move(*opened);
+    const SqliteStore::Options options{
+        .folder = folder, .durability = durability, .vfs = FragileVfs::kName};
+    std::string error;
+    if (GetParam().file_size == 0) {
+      auto opened = SqliteStore::open(options);
+      opened ? void(store_ = std::move(*opened)) : void(error = opened.error().what());
+    } else {
+      auto opened = JournalStore::open({.database = options,
+                                        .file_size = GetParam().file_size,
+                                        .apply_after = Duration(random_() % 2 * 3'600'000'000'000),
+                                        .thread = false,
+                                        .open_medium = vfs_.media()});
+      opened ? void(store_ = std::move(*opened)) : void(error = opened.error().what());
+    }
+    ASSERT_EQ(error, "") << "seed " << seed_;
+  }
+  /// Until nothing is left to do, or what is left is not due.
+  void tidy() {
+    for (int i = 0; i < 20 && store_->maintain(true); ++i) continue;
   }
 
   Rows load() {
@@ -67,6 +91,10 @@ class PowerLossTest : public ::testing::Test {
     return store_->commit(ops);
   }
 
+  static int rounds() {
+    const char* wanted = std::getenv("NETD_CRASH_ROUNDS");
+    return wanted == nullptr ? 25 : std::atoi(wanted);
+  }
   void write_image(const std::string& folder) const {
     std::filesystem::create_directory(folder);
     for (const auto& [name, bytes] : vfs_.image()) {
@@ -78,19 +106,17 @@ class PowerLossTest : public ::testing::Test {
   std::mt19937_64 random_{seed_};
   FragileVfs vfs_{seed_};
   TempDir dir_;
-  std::unique_ptr<SqliteStore> store_;
+  std::unique_ptr<Store> store_;
   std::uint64_t last_seq_ = 0;
 };
 
-TEST_F(PowerLossTest, KeepsWhatWasCommitted) {
-  const char* wanted = std::getenv("NETD_CRASH_ROUNDS");
-  const int rounds = wanted == nullptr ? 25 : std::atoi(wanted);
+TEST_P(PowerLossTest, KeepsWhatWasCommitted) {
   Rows rows;
   std::string folder = dir_ / "0";
   ASSERT_NO_FATAL_FAILURE(open(folder));
   EXPECT_TRUE(load().empty());
-  for (int round = 1; round <= rounds; ++round) {
-    vfs_.lose_power_after(1 + random_() % 3000);
+  for (int round = 1; round <= rounds(); ++round) {
+    vfs_.lose_power_after(1 + random_() % 1500);
     Rows before = rows;
     while (!vfs_.power_lost()) {
       before = rows;
@@ -98,7 +124,7 @@ TEST_F(PowerLossTest, KeepsWhatWasCommitted) {
       ASSERT_FALSE(error) << error->what;
       if (vfs_.power_lost()) break;
       before = rows;
-      while (store_->maintain(true)) continue;
+      if (random_() % 4 == 0) tidy();
     }
     folder = dir_ / std::to_string(round);
     write_image(folder);
@@ -111,7 +137,7 @@ TEST_F(PowerLossTest, KeepsWhatWasCommitted) {
   }
 }
 
-TEST_F(PowerLossTest, FailedCommitChangesNothing) {
+TEST_P(PowerLossTest, FailedCommitChangesNothing) {
   Rows rows;
   ASSERT_NO_FATAL_FAILURE(open(dir_ / "store"));
   EXPECT_TRUE(load().empty());
@@ -120,9 +146,12 @@ TEST_F(PowerLossTest, FailedCommitChangesNothing) {
     const bool broken = !full && random_() % 8 == 0;
     vfs_.write_error = full ? SQLITE_FULL : SQLITE_OK;
     vfs_.sync_error = broken ? SQLITE_IOERR_FSYNC : SQLITE_OK;
+    if (full) vfs_.journal_error = StoreError{StoreError::Kind::full, "full"};
+    if (broken) vfs_.journal_error = StoreError{StoreError::Kind::io, "broken"};
     Rows after;
     const auto error = random_commit(rows, after);
     vfs_.write_error = vfs_.sync_error = SQLITE_OK;
+    vfs_.journal_error.reset();
     ASSERT_EQ(error.has_value(), full || broken);
     if (error) {
       EXPECT_EQ(error->kind, full ? StoreError::Kind::full : StoreError::Kind::io) << error->what;
@@ -132,8 +161,46 @@ TEST_F(PowerLossTest, FailedCommitChangesNothing) {
     store_->maintain(true);
   }
   ASSERT_NO_FATAL_FAILURE(open(dir_ / "store"));
-  EXPECT_TRUE(load() == rows);
+  EXPECT_TRUE(load() == rows) << "seed " << seed_;
 }
+
+TEST_P(PowerLossTest, WhatWasSyncedIsThereAndNothingOutOfOrder) {
+  std::vector<Rows> since_sync{{}};
+  std::string folder = dir_ / "0";
+  ASSERT_NO_FATAL_FAILURE(open(folder, SqliteStore::Durability::process));
+  EXPECT_TRUE(load().empty());
+  for (int round = 1; round <= rounds(); ++round) {
+    vfs_.lose_power_after(1 + random_() % 1000);
+    while (true) {
+      Rows after;
+      const auto error = random_commit(since_sync.back(), after);
+      ASSERT_FALSE(error) << error->what;
+      since_sync.push_back(after);
+      if (vfs_.power_lost()) break;
+      if (random_() % 5 == 0) {
+        vfs_.journal_sync_fails = random_() % 4 == 0;
+        const auto failed = store_->sync();
+        vfs_.journal_sync_fails = false;
+        if (vfs_.power_lost()) break;
+        if (!failed) since_sync = {after};
+      }
+      if (random_() % 10 == 0) tidy();
+      if (vfs_.power_lost()) break;
+    }
+    folder = dir_ / std::to_string(round);
+    write_image(folder);
+    ASSERT_NO_FATAL_FAILURE(open(folder, SqliteStore::Durability::process));
+    const Rows there = load();
+    ASSERT_TRUE(std::ranges::find(since_sync, there) != since_sync.end())
+        << "round " << round << ", seed " << seed_;
+    since_sync = {there};
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Stores, PowerLossTest,
+                         ::testing::Values(Kind{"Database", 0}, Kind{"Journal", 256U << 10U},
+                                           Kind{"TinyJournal", 32U << 10U}),
+                         [](const auto& suite) { return suite.param.name; });
 
 }  // namespace
 }  // namespace netd::tasks

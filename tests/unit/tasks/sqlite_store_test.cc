@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -81,72 +80,6 @@ class SqliteStoreTest : public ::testing::Test {
   TempDir dir_;
 };
 
-TEST_F(SqliteStoreTest, KeepsAllOfATask) {
-  commit(*open(), op(StoreOp::Kind::put, record(3)));
-  int seen = 0;
-  auto loaded = open()->load({.task = [&](const Record& one) -> Result<void> {
-                                ++seen;
-                                EXPECT_EQ(one.seq, 3U);
-                                EXPECT_EQ(one.id, "\"id\"");
-                                EXPECT_EQ(one.queue, "default");
-                                EXPECT_EQ(one.data, "\"data\"");
-                                EXPECT_EQ(one.priority, -5);
-                                EXPECT_EQ(one.attempt, 2U);
-                                EXPECT_EQ(one.max_attempts, 7U);
-                                EXPECT_FALSE(one.dead);
-                                EXPECT_EQ(one.created, 1'767'323'045'123);
-                                EXPECT_EQ(one.ready_at, 1'767'323'055'123);
-                                EXPECT_EQ(one.expires, 1'767'323'065'123);
-                                return {};
-                              },
-                              .paused_queue = [](std::string_view) {}});
-  EXPECT_TRUE(loaded.has_value());
-  EXPECT_EQ(seen, 1);
-}
-
-TEST_F(SqliteStoreTest, UpdatesAndErases) {
-  auto store = open();
-  for (const std::uint64_t seq : {1U, 2U, 3U}) commit(*store, op(StoreOp::Kind::put, record(seq)));
-  Record changed = record(2);
-  changed.dead = true;
-  changed.attempt = 9;
-  commit(*store, op(StoreOp::Kind::update, changed));
-  commit(*store, op(StoreOp::Kind::erase, record(1)));
-  commit(*store, op(StoreOp::Kind::update, record(77)));
-  store.reset();
-  store = open();
-  auto loaded = store->load({.task = [&](const Record& one) -> Result<void> {
-                               EXPECT_EQ(one.dead, one.seq == 2);
-                               EXPECT_EQ(one.attempt, one.seq == 2 ? 9U : 2U);
-                               return {};
-                             },
-                             .paused_queue = [](std::string_view) {}});
-  EXPECT_TRUE(loaded.has_value());
-  EXPECT_THAT(seqs(*store), ::testing::ElementsAre(2, 3));
-}
-
-TEST_F(SqliteStoreTest, ReadsDataAndResults) {
-  auto store = open();
-  commit(*store, op(StoreOp::Kind::put, record(1, "[1,2]")));
-  std::vector<StoreOp> ops;
-  ops.push_back(op(StoreOp::Kind::read, record(1)));
-  ops.push_back(op(StoreOp::Kind::read, record(2)));
-  ops.push_back(op(StoreOp::Kind::put_result, record(1)));
-  ops.back().text = "\"yes\"";
-  ops.push_back(op(StoreOp::Kind::read_result, record(1)));
-  ops.back().record.expires -= 1;
-  ops.push_back(op(StoreOp::Kind::erase_results, record(1)));
-  ops.push_back(op(StoreOp::Kind::read_result, record(1)));
-  ops.back().record.expires -= 1;
-  ASSERT_FALSE(store->commit(ops));
-  EXPECT_TRUE(ops[0].found);
-  EXPECT_EQ(ops[0].text, "[1,2]");
-  EXPECT_FALSE(ops[1].found);
-  EXPECT_TRUE(ops[3].found);
-  EXPECT_EQ(ops[3].text, "\"yes\"");
-  EXPECT_FALSE(ops[5].found);
-}
-
 TEST_F(SqliteStoreTest, TheOldestResultsMakeRoomForNewOnes) {
   const SqliteStore::Options options{.folder = folder(), .result_limit = 10'000};
   const std::string text = "\"" + std::string(1000, 'x') + "\"";
@@ -186,38 +119,6 @@ TEST_F(SqliteStoreTest, TheOldestResultsMakeRoomForNewOnes) {
   commit(*store, std::move(expired));
   for (std::uint64_t number = 22; number <= 29; ++number) put(*store, number);
   EXPECT_EQ(kept(*store), (Numbers{21, 22, 23, 24, 25, 26, 27, 28, 29}));
-}
-
-TEST_F(SqliteStoreTest, RemembersPausedQueues) {
-  auto store = open();
-  for (const char* name : {"a", "b"}) {
-    StoreOp pause{.kind = StoreOp::Kind::pause};
-    pause.text = name;
-    commit(*store, std::move(pause));
-  }
-  StoreOp resume{.kind = StoreOp::Kind::resume};
-  resume.text = "a";
-  commit(*store, std::move(resume));
-  store.reset();
-  std::vector<std::string> paused;
-  auto loaded =
-      open()->load({.task = [](const Record&) -> Result<void> { return {}; },
-                    .paused_queue = [&](std::string_view name) { paused.emplace_back(name); }});
-  EXPECT_THAT(paused, ::testing::ElementsAre("b"));
-}
-
-TEST_F(SqliteStoreTest, IsForItsOwnerOnly) {
-  open();
-  struct ::stat status{};
-  ASSERT_EQ(::stat(folder().c_str(), &status), 0);
-  EXPECT_EQ(status.st_mode & 0777U, 0700U);
-  ASSERT_EQ(::stat(file().c_str(), &status), 0);
-  EXPECT_EQ(status.st_mode & 0777U, 0600U);
-}
-
-TEST_F(SqliteStoreTest, SecondOpenIsRefused) {
-  auto store = open();
-  EXPECT_THAT(open_error(), HasSubstr("in use by another process"));
 }
 
 TEST_F(SqliteStoreTest, FolderThatCannotBeMadeIsAnError) {
@@ -375,28 +276,6 @@ TEST_F(SqliteStoreTest, TornLogLosesNothingThatWasWhole) {
     std::ofstream(wal, std::ios::binary | std::ios::trunc) << log_bytes;
     EXPECT_THAT(seqs(*open()), ::testing::ElementsAre(1, 2));
   }
-}
-
-TEST_F(SqliteStoreTest, FileDoesNotGrowForEver) {
-  auto store = open();
-  const std::string data = "\"" + std::string(1000, 'x') + "\"";
-  std::uint64_t most = 0;
-  std::uint64_t seq = 0;
-  for (int round = 0; round < 20; ++round) {
-    std::vector<StoreOp> ops;
-    for (int i = 0; i < 1000; ++i) ops.push_back(op(StoreOp::Kind::put, record(++seq, data)));
-    ASSERT_FALSE(store->commit(ops));
-    ops.clear();
-    for (std::uint64_t one = seq - 999; one <= seq; ++one) {
-      ops.push_back(op(StoreOp::Kind::erase, record(one)));
-    }
-    ASSERT_FALSE(store->commit(ops));
-    while (store->maintain(true)) continue;
-    if (round == 4) most = store->disk_bytes();
-  }
-  EXPECT_LE(store->disk_bytes(), most);
-  store.reset();
-  EXPECT_LT(std::filesystem::file_size(file()), 2'000'000U) << "an empty store is small";
 }
 
 }  // namespace

@@ -1,0 +1,419 @@
+#include "daemon/tasks/journal_store.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <random>
+#include <utility>
+
+#include "daemon/base/unique_fd.h"
+
+namespace netd::tasks {
+
+namespace {
+
+constexpr std::chrono::seconds kBeginAgain{10};
+
+StoreError store_error(const Error& error) {
+  return {error.code() == ENOSPC || error.code() == EDQUOT ? StoreError::Kind::full
+                                                           : StoreError::Kind::io,
+          error.what()};
+}
+
+std::uint64_t new_generation() {
+  std::random_device entropy;
+  const std::uint64_t drawn = (std::uint64_t{entropy()} << 32U) | entropy();
+  return drawn == 0 ? 1 : drawn;  // 0 means that there is none
+}
+
+Result<void> sync_folder(const std::string& folder) {
+  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd || ::fsync(fd.get()) != 0) return fail_system("sync " + folder, errno);
+  return {};
+}
+
+}  // namespace
+
+JournalStore::JournalStore(Options options, std::unique_ptr<SqliteStore> database)
+    : options_(std::move(options)),
+      durable_(options_.database.durability == SqliteStore::Durability::power_loss),
+      database_(std::move(database)) {}
+
+JournalStore::~JournalStore() {
+  stop_applier();
+  finish();
+}
+
+/// What cannot be brought into the database stays in the journal for the next start.
+void JournalStore::finish() {
+  if (!loaded_) return;
+  if (frozen_) apply_frozen();
+  if (frozen_ || !active_) return;
+  if (!active_->empty() && apply(*active_)) return;
+  (void)database_->end_journal();
+}
+
+// Its beginning.
+
+Result<std::unique_ptr<JournalStore>> JournalStore::open(Options options) {
+  auto database = SqliteStore::open(options.database);
+  if (!database) return std::unexpected(database.error());
+  const auto mark = (*database)->journal_mark();
+  if (!mark) return std::unexpected(mark.error().within("tasks store " + (*database)->file()));
+  std::unique_ptr<JournalStore> store(new JournalStore(std::move(options), std::move(*database)));
+  if (mark->generation != 0) {
+    if (auto recovered = store->recover(*mark); !recovered) {
+      return std::unexpected(recovered.error().within("tasks store " + store->database_->file()));
+    }
+  }
+  return store;
+}
+
+Result<void> JournalStore::recover(const SqliteStore::JournalMark& mark) {
+  std::array<std::string, kJournalFiles> contents;
+  for (int file = 0; file < kJournalFiles; ++file) {
+    const std::string path = journal_path(options_.database.folder, file);
+    auto content = read_journal_file(options_.open_medium, path, mark.generation);
+    if (!content) return std::unexpected(content.error());
+    contents.at(static_cast<std::size_t>(file)) = std::move(*content);
+  }
+  RecoveredJournal journal = recover_journal(contents, mark.generation, mark.applied, false);
+  if (!journal.damage.empty()) return fail("damaged: its journal: " + journal.damage);
+  frozen_ = std::make_unique<Layer>(Layer{.overlay = std::move(journal.overlay),
+                                          .bytes = std::move(journal.bytes),
+                                          .generation = mark.generation,
+                                          .first = mark.applied + 1,
+                                          .last = journal.last});
+  return {};
+}
+
+Result<void> JournalStore::load(const Visitor& visitor) {
+  const MergedTasks::Visit visit = [&](const Record& record) {
+    highest_seq_ = std::max(highest_seq_, record.seq);
+    return visitor.task(record);
+  };
+  const Layer nothing;
+  const Layer& above = frozen_ ? *frozen_ : nothing;
+  MergedTasks merged(above.overlay, above.bytes, visit);
+  const auto& queues = above.overlay.queues();
+  auto loaded = database_->load({.task = [&](const Record& row) { return merged.row(row); },
+                                 .paused_queue =
+                                     [&](std::string_view name) {
+                                       if (!queues.contains(name)) visitor.paused_queue(name);
+                                     }});
+  if (loaded) loaded = merged.finish();
+  if (!loaded) return loaded;
+  for (const auto& [name, paused] : queues) {
+    if (paused) visitor.paused_queue(name);
+  }
+  loaded_ = true;
+  if (frozen_) apply_frozen();
+  if (!frozen_) begin_if_due();
+  if (!active_) database_->preallocate_log();
+  return options_.thread ? start_applier() : Result<void>();
+}
+
+/// Where the journal cannot begin, it is tried again from time to time: what was in the way, as a
+/// full disk, may be gone.
+void JournalStore::begin_if_due() {
+  const Monotonic now = std::chrono::steady_clock::now();
+  if (active_ || (begin_tried_ != Monotonic{} && now < begin_tried_ + kBeginAgain)) return;
+  begin_tried_ = now;
+  const std::lock_guard lock(database_mutex_);
+  if (begin()) active_.reset();
+}
+
+/// When the journal holds nothing. The steps are such that a crash between them leaves a store that
+/// says so too.
+std::optional<StoreError> JournalStore::begin() {
+  const auto mark = database_->journal_mark();
+  if (!mark) return store_error(mark.error());
+  if (mark->generation != 0) {
+    if (auto failed = database_->end_journal()) return failed;
+  }
+  const std::uint64_t generation = new_generation();
+  for (int file = 0; file < kJournalFiles; ++file) {
+    if (auto failed = begin_file(file, generation)) return failed;
+  }
+  if (auto synced = sync_folder(options_.database.folder); !synced) {
+    return store_error(synced.error());
+  }
+  if (auto failed = database_->begin_journal(generation)) return failed;
+  // From here on it is synced where the applier says so.
+  if (auto failed = database_->set_durability(SqliteStore::Durability::process)) return failed;
+  generation_ = generation;
+  number_ = synced_ = 0;
+  active_file_ = 0;
+  active_ = new_layer(active_file_);
+  return std::nullopt;
+}
+
+std::optional<StoreError> JournalStore::begin_file(int file, std::uint64_t generation) {
+  std::unique_ptr<JournalMedium>& medium = files_.at(static_cast<std::size_t>(file));
+  const std::string path = journal_path(options_.database.folder, file);
+  if (auto there = options_.open_medium(path, 0); there && (*there)->size() == options_.file_size) {
+    medium = std::move(*there);
+  } else {
+    auto made = options_.open_medium(path, options_.file_size);
+    if (!made) return store_error(made.error());
+    medium = std::move(*made);
+  }
+  return medium->write(0, encode_header({.generation = generation, .size = options_.file_size}),
+                       true);
+}
+
+std::unique_ptr<JournalStore::Layer> JournalStore::new_layer(int file) const {
+  return std::make_unique<Layer>(Layer{.overlay = Overlay(highest_seq_),
+                                       .medium = files_.at(static_cast<std::size_t>(file)).get(),
+                                       .generation = generation_,
+                                       .first = number_ + 1,
+                                       .last = number_});
+}
+
+// Commits.
+
+std::optional<StoreError> JournalStore::commit(std::span<StoreOp> ops) {
+  untidy_ = true;
+  if (!active_) return commit_to_database(ops);
+  builder_.clear();
+  places_.clear();
+  for (StoreOp& op : ops) {
+    if (is_change(op.kind)) {
+      places_.push_back(builder_.add(op));
+    } else if (auto failed = places_.empty() ? read(op) : read_beneath(op, op.record.expires)) {
+      return failed;
+    }
+  }
+  places_.push_back(builder_.end());
+  if (builder_.size() > options_.file_size - kFirstFrame) return commit_too_large(ops);
+  if (!builder_.empty()) {
+    if (auto failed = write_frame(builder_)) return failed;
+  }
+  return take(ops, active_->end - builder_.size());
+}
+
+/// The overlay learns of changes that are written, and reads of what the changes before them say.
+std::optional<StoreError> JournalStore::take(std::span<StoreOp> ops, std::size_t frame_at) {
+  std::size_t change = 0;
+  for (StoreOp& op : ops) {
+    if (!is_change(op.kind)) {
+      if (change == 0) continue;  // as it was read
+      if (auto failed = read_again(op)) return failed;
+      continue;
+    }
+    const Place where{.at = static_cast<std::uint32_t>(frame_at + places_[change]),
+                      .size = static_cast<std::uint32_t>(places_[change + 1] - places_[change])};
+    ++change;
+    active_->overlay.apply(op.kind, op.record, op.text, where);
+    if (op.kind == StoreOp::Kind::put) highest_seq_ = std::max(highest_seq_, op.record.seq);
+  }
+  return std::nullopt;
+}
+
+std::optional<StoreError> JournalStore::write_frame(FrameBuilder& builder) {
+  if (active_->end + builder.size() > options_.file_size) {
+    if (auto failed = switch_files()) return failed;
+  }
+  JournalMedium& medium = *files_.at(static_cast<std::size_t>(active_file_));
+  const std::string_view frame = builder.finish(generation_, number_ + 1, synced_);
+  if (auto failed = medium.write(active_->end, frame, durable_)) {
+    uncertain_ = true;
+    return failed;
+  }
+  uncertain_ = false;
+  if (active_->empty()) active_->since = std::chrono::steady_clock::now();
+  active_->end += frame.size();
+  active_->last = ++number_;
+  if (durable_) {
+    synced_ = number_;
+  } else {
+    unsynced_.at(static_cast<std::size_t>(active_file_)) = true;
+  }
+  return std::nullopt;
+}
+
+/// The file in use goes to the applier, and commits go to the other.
+std::optional<StoreError> JournalStore::switch_files() {
+  if (auto failed = wait_for_applier()) return failed;
+  if (uncertain_) {
+    // A frame that perhaps lies there must not have the number of one in the other file.
+    FrameBuilder nothing;
+    if (auto failed = write_frame(nothing)) return failed;
+  }
+  active_file_ = 1 - active_file_;
+  {
+    const std::lock_guard lock(mutex_);
+    frozen_ = std::exchange(active_, nullptr);
+  }
+  work_.notify_one();
+  active_ = new_layer(active_file_);
+  return std::nullopt;
+}
+
+std::optional<StoreError> JournalStore::commit_to_database(std::span<StoreOp> ops) {
+  if (std::ranges::none_of(ops, is_change, &StoreOp::kind)) {
+    for (StoreOp& op : ops) {
+      if (auto failed = read(op)) return failed;
+    }
+    return std::nullopt;
+  }
+  if (auto failed = wait_for_applier()) return failed;
+  for (const StoreOp& op : ops) {
+    if (op.kind == StoreOp::Kind::put) highest_seq_ = std::max(highest_seq_, op.record.seq);
+  }
+  return to_database(ops);
+}
+
+/// More than a file holds: it goes to the database behind all that the journal has.
+std::optional<StoreError> JournalStore::commit_too_large(std::span<StoreOp> ops) {
+  if (!active_->empty()) {
+    if (auto failed = switch_files()) return failed;
+  }
+  if (auto failed = wait_for_applier()) return failed;
+  const auto set = [this](SqliteStore::Durability durability) {
+    const std::lock_guard lock(database_mutex_);
+    return database_->set_durability(durability);
+  };
+  if (auto failed = set(SqliteStore::Durability::power_loss)) return failed;
+  auto outcome = commit_to_database(ops);
+  (void)set(SqliteStore::Durability::process);  // else later ones are synced twice
+  active_ = new_layer(active_file_);            // which knows of the seqs that are beneath it now
+  return outcome;
+}
+
+std::optional<StoreError> JournalStore::sync() {
+  if (!active_) {
+    const std::lock_guard lock(database_mutex_);
+    return database_->sync();
+  }
+  if (distrusted_) {
+    // After a sync that failed the next may well succeed without having written anything.
+    if (auto failed = switch_files()) return failed;
+    if (auto failed = wait_for_applier()) return failed;
+    distrusted_ = false;
+    unsynced_.fill(false);
+  }
+  for (std::size_t file = 0; file < files_.size(); ++file) {
+    if (!unsynced_.at(file)) continue;
+    if (auto failed = files_.at(file)->sync()) {
+      distrusted_ = true;
+      return failed;
+    }
+    unsynced_.at(file) = false;
+  }
+  synced_ = number_;
+  return std::nullopt;
+}
+
+// Reads.
+
+std::optional<StoreError> JournalStore::read(StoreOp& op) {
+  std::int64_t bound = op.record.expires;
+  if (active_) {
+    const Found found = look_in(*active_, op, bound);
+    if (!found) return found.error();
+    if (*found) return std::nullopt;
+  }
+  return read_beneath(op, bound);
+}
+
+/// What lies under the file in use.
+std::optional<StoreError> JournalStore::read_beneath(StoreOp& op, std::int64_t bound) {
+  op.found = false;
+  op.text.clear();
+  {
+    const std::lock_guard lock(mutex_);
+    if (frozen_) {
+      const Found found = look_in(*frozen_, op, bound);
+      if (!found) return found.error();
+      if (*found) return std::nullopt;
+    }
+  }
+  const std::int64_t asked = std::exchange(op.record.expires, bound);
+  auto failed = to_database({&op, 1});
+  op.record.expires = asked;
+  return failed;
+}
+
+/// With what lies beneath read already: the changes before it in its own commit are there now.
+std::optional<StoreError> JournalStore::read_again(StoreOp& op) {
+  // The commit was the first of this file: what lay above then is beneath now.
+  if (active_->first == active_->last) return read(op);
+  std::int64_t bound = op.record.expires;
+  const Found found = look_in(*active_, op, bound);
+  if (!found) return found.error();
+  if (*found || bound == op.record.expires) return std::nullopt;
+  return read_beneath(op, bound);  // not those that are gone now
+}
+
+/// Whether the layer says what is asked for, or that it is not there. `bound`: results that expire
+/// until then are not there; the layer may raise it for what lies beneath.
+JournalStore::Found JournalStore::look_in(const Layer& layer, StoreOp& op, std::int64_t& bound) {
+  if (op.kind == StoreOp::Kind::read) {
+    const Overlay::TaskChange* change = layer.overlay.task(op.record.seq);
+    if (change == nullptr || change->kind == Overlay::TaskChange::Kind::update) return false;
+    if (change->kind == Overlay::TaskChange::Kind::put) return copy_text(layer, change->where, op);
+  } else {
+    const Overlay::ResultChange* change = layer.overlay.result(op.record.id);
+    if (change == nullptr) {
+      if (layer.overlay.has_results_end()) bound = std::max(bound, layer.overlay.results_end());
+      return false;
+    }
+    if (!change->gone && change->expires > bound) return copy_text(layer, change->where, op);
+  }
+  op.found = false;
+  op.text.clear();
+  return true;
+}
+
+JournalStore::Found JournalStore::copy_text(const Layer& layer, Place where, StoreOp& op) {
+  Result<std::string> bytes = layer.medium == nullptr ? layer.bytes.substr(where.at, where.size)
+                                                      : layer.medium->read(where.at, where.size);
+  if (!bytes) return std::unexpected(store_error(bytes.error()));
+  const auto written = op_at(*bytes, {.at = 0, .size = where.size});
+  if (!written) return true;  // not what was written: not found
+  op.text = op.kind == StoreOp::Kind::read ? written->record.data : written->text;
+  op.found = true;
+  return true;
+}
+
+// House-keeping.
+
+bool JournalStore::maintain(bool idle) {
+  if (!idle) {
+    if (active_) return false;
+    const std::lock_guard lock(database_mutex_);
+    return database_->maintain(false);
+  }
+  if (!options_.thread) {
+    if (frozen_) apply_frozen();
+    if (!frozen_) tidy();
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_) return false;  // the applier tries again by itself
+    if (frozen_ || tidying_) return true;
+  }
+  begin_if_due();
+  if (active_ && !active_->empty()) {
+    if (std::chrono::steady_clock::now() < active_->since + options_.apply_after) return true;
+    return !switch_files();
+  }
+  if (!std::exchange(untidy_, false)) return false;
+  {
+    const std::lock_guard lock(mutex_);
+    tidying_ = true;
+  }
+  work_.notify_one();
+  return true;
+}
+
+std::uint64_t JournalStore::disk_bytes() const {
+  std::uint64_t sum = database_->disk_bytes();
+  for (const auto& file : files_) sum += file ? file->size() : 0;
+  return sum;
+}
+
+}  // namespace netd::tasks

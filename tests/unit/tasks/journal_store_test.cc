@@ -1,0 +1,411 @@
+// What only a store with a journal in front of it can meet.
+#include "daemon/tasks/journal_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/tasks/store_examiner.h"
+#include "tests/unit/tasks/fragile_vfs.h"
+#include "tests/unit/tasks/store_fixture.h"
+
+namespace netd::tasks {
+namespace {
+
+using test::FragileVfs;
+using test::full_record;
+using test::make_op;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Kind = StoreOp::Kind;
+
+constexpr std::uint32_t kSize = 16U << 10U;
+
+class JournalStoreTest : public ::testing::Test {
+ protected:
+  JournalStoreTest() {
+    options_.database.folder = dir_ / "tasks";
+    options_.file_size = kSize;
+    options_.apply_after = std::chrono::hours(1);
+    options_.thread = false;
+  }
+
+  [[nodiscard]] std::string path(const std::string& name) const { return dir_ / "tasks/" + name; }
+
+  /// The error or nothing.
+  std::string open() {
+    store_.reset();
+    auto opened = JournalStore::open(options_);
+    if (!opened) return opened.error().what();
+    store_ = std::move(*opened);
+    return load();
+  }
+  std::string load() {
+    seqs_.clear();
+    const auto loaded = store_->load({.task = [this](const Record& one) -> Result<void> {
+                                        seqs_.push_back(one.seq);
+                                        return {};
+                                      },
+                                      .paused_queue = [](std::string_view) {}});
+    return loaded ? "" : loaded.error().what();
+  }
+  std::optional<StoreError> put(std::uint64_t seq, std::size_t size = 10) {
+    const std::string data = "\"" + std::string(size, 'd') + "\"";
+    std::vector<StoreOp> ops;
+    ops.push_back(make_op(Kind::put, full_record(seq, data)));
+    return store_->commit(ops);
+  }
+  [[nodiscard]] std::string read(std::uint64_t seq) {
+    std::vector<StoreOp> ops;
+    ops.push_back(make_op(Kind::read, full_record(seq)));
+    EXPECT_FALSE(store_->commit(ops));
+    return ops[0].found ? ops[0].text : "none";
+  }
+
+  using Files = std::map<std::string, std::string>;
+  /// What a kill would leave.
+  [[nodiscard]] Files files() const {
+    Files all;
+    for (const auto& file : std::filesystem::directory_iterator(options_.database.folder)) {
+      std::ifstream in(file.path(), std::ios::binary);
+      all[file.path().filename()] = {std::istreambuf_iterator<char>(in), {}};
+    }
+    return all;
+  }
+  void write(const Files& files) {
+    store_.reset();
+    std::filesystem::remove_all(options_.database.folder);
+    std::filesystem::create_directory(options_.database.folder);
+    for (const auto& [name, bytes] : files) {
+      std::ofstream(path(name), std::ios::binary) << bytes;
+    }
+  }
+  void kill() { write(files()); }
+
+  netd::test::TempDir dir_;
+  JournalStore::Options options_;
+  std::unique_ptr<JournalStore> store_;
+  std::vector<std::uint64_t> seqs_;
+};
+
+/// Where the last frame of a file with one run of frames begins, and where its operations end.
+std::pair<std::size_t, std::size_t> last_frame(std::string_view file) {
+  const std::uint64_t generation = decode_header(file)->generation;
+  const std::vector<Frame> frames = find_frames(file, generation, 0);
+  return {frames.back().at, frames.back().at + kFrameHead + frames.back().ops.size()};
+}
+
+TEST_F(JournalStoreTest, TailTornAtEveryByteLosesNothingThatWasAcknowledged) {
+  ASSERT_EQ(open(), "");
+  ASSERT_FALSE(put(1));
+  ASSERT_FALSE(put(2));
+  const Files whole = files();
+  const auto [begin, end] = last_frame(whole.at("tasks.journal-a"));
+  for (std::size_t torn = begin; torn <= end; ++torn) {
+    for (const char rest : torn % 8 == 0 ? std::string("\0x", 2) : std::string(1, '\0')) {
+      Files some = whole;
+      std::string& journal = some["tasks.journal-a"];
+      std::fill(journal.begin() + static_cast<std::ptrdiff_t>(torn),
+                journal.begin() + static_cast<std::ptrdiff_t>(end), rest);
+      write(some);
+      ASSERT_EQ(open(), "") << torn;
+      if (journal == whole.at("tasks.journal-a")) {
+        EXPECT_THAT(seqs_, ElementsAre(1, 2)) << torn;
+      } else {
+        EXPECT_THAT(seqs_, ElementsAre(1)) << torn;
+      }
+      ASSERT_FALSE(put(3)) << "it goes on";
+    }
+  }
+}
+
+TEST_F(JournalStoreTest, DamageBeforeTheTailIsRefusedAndLeftAsItIs) {
+  ASSERT_EQ(open(), "");
+  for (std::uint64_t seq = 1; seq <= 5; ++seq) ASSERT_FALSE(put(seq));
+  Files damaged = files();
+  std::string& journal = damaged["tasks.journal-a"];
+  const std::size_t begin = find_frames(journal, decode_header(journal)->generation, 0)[1].at;
+  for (const std::size_t at : {begin, begin + 5, begin + 20, begin + kFrameHead + 8}) {
+    journal[at] = static_cast<char>(journal[at] ^ 4);
+    write(damaged);
+    const std::string error = open();
+    store_.reset();
+    EXPECT_THAT(error, HasSubstr("damaged"));
+    EXPECT_THAT(error, HasSubstr("commit number 2 is missing"));
+    EXPECT_EQ(files().at("tasks.journal-a"), journal);
+    EXPECT_EQ(files().at("tasks.db"), damaged.at("tasks.db"));
+
+    std::vector<std::uint64_t> readable;
+    const auto report = examine_store(options_.database.folder,
+                                      [&](const Record& task) { readable.push_back(task.seq); });
+    ASSERT_TRUE(report.has_value());
+    EXPECT_FALSE(report->good());
+    EXPECT_THAT(report->problems, ElementsAre(HasSubstr("commit number 2 is missing")));
+    EXPECT_THAT(readable, ElementsAre(1, 3, 4, 5)) << "all that is whole";
+    EXPECT_EQ(files().at("tasks.journal-a"), journal);
+    journal[at] = static_cast<char>(journal[at] ^ 4);
+  }
+}
+
+TEST_F(JournalStoreTest, WithoutItsJournalTheStoreIsRefused) {
+  ASSERT_EQ(open(), "");
+  ASSERT_FALSE(put(1));
+  const Files whole = files();
+  Files some = whole;
+  some.erase("tasks.journal-b");
+  write(some);
+  EXPECT_THAT(open(), HasSubstr("damaged: its journal"));
+  EXPECT_FALSE(examine_store(options_.database.folder, [](const Record&) {})->good());
+
+  some = whole;
+  some["tasks.journal-a"].resize(kSize - 1);
+  write(some);
+  EXPECT_THAT(open(), HasSubstr("has 16383 bytes of 16384"));
+
+  some = whole;
+  some["tasks.journal-a"][3] = 'x';
+  write(some);
+  EXPECT_THAT(open(), HasSubstr("is no journal of tasks"));
+
+  // That of another store, or of this one at another time.
+  write({});
+  ASSERT_EQ(open(), "");
+  ASSERT_FALSE(put(7));
+  some = whole;
+  some["tasks.journal-a"] = files().at("tasks.journal-a");
+  write(some);
+  EXPECT_THAT(open(), HasSubstr("of another store or of another time"));
+
+  write(whole);
+  EXPECT_EQ(open(), "");
+  EXPECT_THAT(seqs_, ElementsAre(1));
+}
+
+int user_version(const std::string& file) {
+  sqlite3* db = nullptr;
+  EXPECT_EQ(::sqlite3_open(file.c_str(), &db), SQLITE_OK);
+  const SqlitePtr owner(db);
+  Statement version;
+  EXPECT_EQ(version.prepare(db, "PRAGMA user_version"), SQLITE_OK);
+  EXPECT_EQ(version.step(), SQLITE_ROW);
+  return static_cast<int>(version.integer(0));
+}
+
+TEST_F(JournalStoreTest, ANetdWithoutJournalsMayOpenItAfterACleanEndOnly) {
+  ASSERT_EQ(open(), "");
+  ASSERT_FALSE(put(1));
+  kill();
+  EXPECT_EQ(user_version(path("tasks.db")), 2);
+  ASSERT_EQ(open(), "");
+  ASSERT_FALSE(put(2));
+  store_.reset();
+  EXPECT_EQ(user_version(path("tasks.db")), 1);
+  {
+    auto old = SqliteStore::open({.folder = options_.database.folder});
+    ASSERT_TRUE(old.has_value()) << old.error().what();
+    std::vector<StoreOp> ops;
+    ops.push_back(make_op(Kind::erase, full_record(1)));
+    ASSERT_FALSE((*old)->commit(ops));
+  }
+  ASSERT_EQ(open(), "") << "what the journal files still hold is old";
+  EXPECT_THAT(seqs_, ElementsAre(2));
+}
+
+TEST_F(JournalStoreTest, FilesAreNotNeededAfterACleanEnd) {
+  ASSERT_EQ(open(), "");
+  ASSERT_FALSE(put(1));
+  store_.reset();
+  std::filesystem::remove(path("tasks.journal-a"));
+  std::ofstream(path("tasks.journal-b")) << "rubbish";
+  ASSERT_EQ(open(), "");
+  EXPECT_THAT(seqs_, ElementsAre(1));
+  ASSERT_FALSE(put(2));
+  kill();
+  ASSERT_EQ(open(), "");
+  EXPECT_THAT(seqs_, ElementsAre(1, 2));
+}
+
+TEST_F(JournalStoreTest, ExaminationSeesTheJournalAndChangesNothing) {
+  ASSERT_EQ(open(), "");
+  for (std::uint64_t seq = 1; seq <= 4; ++seq) ASSERT_FALSE(put(seq));
+  store_.reset();
+  ASSERT_EQ(open(), "");
+  ASSERT_FALSE(put(5));
+  std::vector<StoreOp> ops;
+  ops.push_back(make_op(Kind::erase, full_record(2)));
+  Record changed = full_record(3);
+  changed.attempt = 99;
+  ops.push_back(make_op(Kind::update, changed));
+  ASSERT_FALSE(store_->commit(ops));
+  kill();
+  const Files before = files();
+  std::map<std::uint64_t, std::uint32_t> attempts;
+  std::vector<std::uint64_t> seqs;
+  const auto report = examine_store(options_.database.folder, [&](const Record& task) {
+    seqs.push_back(task.seq);
+    attempts[task.seq] = task.attempt;
+  });
+  ASSERT_TRUE(report.has_value());
+  EXPECT_TRUE(report->good());
+  EXPECT_EQ(report->whole, 4U);
+  EXPECT_THAT(seqs, ElementsAre(1, 3, 4, 5));
+  EXPECT_EQ(attempts[3], 99U);
+  EXPECT_EQ(files().at("tasks.db"), before.at("tasks.db"));
+  EXPECT_EQ(files().at("tasks.journal-a"), before.at("tasks.journal-a"));
+}
+
+TEST_F(JournalStoreTest, TasksThatComeAndGoNeverReachTheDatabase) {
+  ASSERT_EQ(open(), "");
+  ASSERT_FALSE(put(1));
+  std::vector<StoreOp> ops;
+  ops.push_back(make_op(Kind::erase, full_record(1)));
+  ASSERT_FALSE(store_->commit(ops));
+  ASSERT_FALSE(put(2));
+  kill();
+  ASSERT_EQ(open(), "");
+  EXPECT_THAT(seqs_, ElementsAre(2));
+}
+
+TEST_F(JournalStoreTest, CommitLargerThanAFileGoesToTheDatabase) {
+  ASSERT_EQ(open(), "");
+  ASSERT_FALSE(put(1));
+  ASSERT_FALSE(put(2, kSize));
+  ASSERT_FALSE(put(3));
+  EXPECT_EQ(read(2).size(), kSize + 2);
+  kill();
+  ASSERT_EQ(open(), "");
+  EXPECT_THAT(seqs_, ElementsAre(1, 2, 3));
+  std::vector<StoreOp> ops;
+  ops.push_back(make_op(Kind::erase, full_record(2)));
+  ASSERT_FALSE(store_->commit(ops));
+  kill();
+  ASSERT_EQ(open(), "");
+  EXPECT_THAT(seqs_, ElementsAre(1, 3));
+}
+
+TEST_F(JournalStoreTest, WithoutRoomForFilesTheDatabaseTakesTheCommits) {
+  bool full = true;
+  options_.open_medium = [&full](const std::string& path, std::uint64_t size) {
+    if (full && size != 0) {
+      return Result<std::unique_ptr<JournalMedium>>(fail_system("write " + path, ENOSPC));
+    }
+    return open_journal_file(path, size);
+  };
+  ASSERT_EQ(open(), "");
+  ASSERT_FALSE(put(1));
+  EXPECT_EQ(read(1), "\"dddddddddd\"");
+  kill();
+  EXPECT_EQ(user_version(path("tasks.db")), 1);
+  full = false;
+  ASSERT_EQ(open(), "");
+  EXPECT_THAT(seqs_, ElementsAre(1));
+  ASSERT_FALSE(put(2));
+  kill();
+  EXPECT_EQ(user_version(path("tasks.db")), 2);
+  full = true;
+  ASSERT_EQ(open(), "") << "the files are there";
+  EXPECT_THAT(seqs_, ElementsAre(1, 2));
+}
+
+// Disks that fail.
+
+class FailingJournalTest : public JournalStoreTest {
+ protected:
+  FailingJournalTest() {
+    options_.database.vfs = FragileVfs::kName;
+    options_.open_medium = vfs_.media();
+  }
+  ~FailingJournalTest() override { store_.reset(); }
+
+  FragileVfs vfs_{std::random_device{}()};
+};
+
+TEST_F(FailingJournalTest, FullDiskIsFeltWhenBothFilesAreFullAndRecovers) {
+  ASSERT_EQ(open(), "");
+  std::uint64_t seq = 0;
+  vfs_.write_error = SQLITE_FULL;
+  std::optional<StoreError> error;
+  while (seq < 100 && !error) error = put(++seq, 1000);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->kind, StoreError::Kind::full);
+  EXPECT_GT(seq, 2 * (kSize - kFirstFrame) / 1200) << "as much as two files hold";
+  error = put(seq, 1000);
+  EXPECT_TRUE(error) << "and no more";
+  EXPECT_EQ(read(1).size(), 1002U) << "reads go on";
+  EXPECT_EQ(read(seq - 1).size(), 1002U);
+
+  // Even so netd can start, and knows everything; it takes nothing more.
+  kill();
+  ASSERT_EQ(open(), "");
+  EXPECT_EQ(seqs_.size(), seq - 1);
+  EXPECT_EQ(read(1).size(), 1002U);
+  EXPECT_TRUE(put(seq, 1000));
+
+  vfs_.write_error = SQLITE_OK;
+  ASSERT_FALSE(put(seq, 1000));
+  while (store_->maintain(true)) continue;
+  ASSERT_FALSE(put(seq + 1, 1000));
+  kill();
+  ASSERT_EQ(open(), "");
+  EXPECT_EQ(seqs_.size(), seq + 1);
+}
+
+TEST_F(FailingJournalTest, FailedCommitIsWrittenOver) {
+  ASSERT_EQ(open(), "");
+  ASSERT_FALSE(put(1));
+  vfs_.journal_error = StoreError{StoreError::Kind::io, "broken"};
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(put(2));
+  vfs_.journal_error.reset();
+  ASSERT_FALSE(put(3));
+  kill();
+  ASSERT_EQ(open(), "");
+  EXPECT_THAT(seqs_, ElementsAre(1, 3));
+}
+
+TEST_F(FailingJournalTest, FailedCommitDoesNotMeetTheNextFile) {
+  for (int round = 0; round < 20; ++round) {
+    write({});
+    ASSERT_EQ(open(), "");
+    std::uint64_t seq = 0;
+    // So much that a small one still fits into the first file and a large one does not.
+    for (int i = 0; i < 10; ++i) ASSERT_FALSE(put(++seq, 1000));
+    vfs_.journal_error = StoreError{StoreError::Kind::io, "broken"};
+    EXPECT_TRUE(put(90));
+    vfs_.journal_error.reset();
+    ASSERT_FALSE(put(++seq, 3000));
+    ASSERT_FALSE(put(++seq));
+    kill();
+    ASSERT_EQ(open(), "");
+    EXPECT_EQ(seqs_.size(), seq);
+    EXPECT_EQ(seqs_.back(), seq) << "90 was refused, and others came after it";
+  }
+}
+
+TEST_F(FailingJournalTest, FailedSyncIsMadeGoodByTheDatabase) {
+  options_.database.durability = SqliteStore::Durability::process;
+  ASSERT_EQ(open(), "");
+  ASSERT_FALSE(put(1));
+  vfs_.journal_sync_fails = true;  // and the journal's bytes are lost for ever
+  EXPECT_TRUE(store_->sync());
+  vfs_.journal_sync_fails = false;
+  ASSERT_FALSE(put(2));
+  ASSERT_FALSE(store_->sync());
+  vfs_.lose_power_after(1);
+  ASSERT_FALSE(put(3));
+  ASSERT_TRUE(vfs_.power_lost());
+  write(vfs_.image());
+  ASSERT_EQ(open(), "");
+  EXPECT_GE(seqs_.size(), 2U);
+}
+
+}  // namespace
+}  // namespace netd::tasks
