@@ -51,13 +51,13 @@ def part(name, definition):
 
 def types():
     source = (ROOT / "daemon" / "control" / "commands.cc").read_text()
-    return re.findall(r'\{"(\w+)", k(?:Read|Steer)', source)
+    return re.findall(r'\{"(\w+)", (?:Pace::\w+, )?k(?:Read|Steer)', source)
 
 
 def members_of(command):
     """The members of a type by the daemon's own table."""
     source = (ROOT / "daemon" / "control" / "commands.cc").read_text()
-    listed = re.search(r'\{"%s", k\w+, "([^"]*)"' % command, source).group(1)
+    listed = re.search(r'\{"%s", (?:Pace::\w+, )?k\w+, "([^"]*)"' % command, source).group(1)
     return {word.rstrip("?"): not word.endswith("?") for word in listed.split()}
 
 
