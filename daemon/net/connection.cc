@@ -406,7 +406,7 @@ void Connection::settle() {
 }
 
 void Connection::finish_closing() {
-  if (peer_ended_ || (peer_is_done_ && bytes_out_ <= kMaxOrphanOutput)) {
+  if (peer_ended_) {
     destroy(false);
     return;
   }
@@ -414,10 +414,22 @@ void Connection::finish_closing() {
     write_is_shut_ = true;
     stream_.shutdown_write();
   }
+  if (peer_is_done_ && bytes_out_ <= kMaxOrphanOutput && !drop_unread()) {
+    destroy(false);
+    return;
+  }
   state_ = State::lingering;
   pending_input_.reset();
   idle_timeout_ = Duration::zero();
   deadline_ = io_.dispatcher.now() + kLingerTime;
+}
+
+/// Reads and drops what there is; whether there was any. close(2) with anything unread resets the
+/// connection, and takes with it what has not left yet.
+bool Connection::drop_unread() {
+  const IoResult result = stream_.read(io_.input());
+  linger_left_ -= std::min(linger_left_, result.count);
+  return result.outcome == IoResult::Outcome::done;
 }
 
 void Connection::drop_input() {

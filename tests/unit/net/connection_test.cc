@@ -236,6 +236,21 @@ TEST_F(ConnectionTest, CloseAtOnceLingersForAPeerThatSaysMoreThanItWouldHave) {
   EXPECT_TRUE(raw_->is_lingering());
 }
 
+TEST_F(ConnectionTest, CloseAtOnceLingersForWhatCameMeanwhile) {
+  script_.on_data = [this](Connection& c, std::string_view input) {
+    c.write("answer");
+    send("more");  // what close(2) found unread would become a reset
+    c.close_at_once();
+    return input.size();
+  };
+  start();
+  send("the last question");
+  turn(1);
+  EXPECT_FALSE(closed_);
+  EXPECT_TRUE(raw_->is_lingering());
+  EXPECT_EQ(received(), "answer<EOF>");
+}
+
 TEST_F(ConnectionTest, CloseAtOnceLeavesLittleToTheKernelAlone) {
   script_.on_data = [](Connection& c, std::string_view input) {
     c.write(std::string(Connection::kMaxOrphanOutput + 1, 'x'));
