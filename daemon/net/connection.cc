@@ -332,6 +332,8 @@ Standing Connection::standing() {
     case State::open:
       return session_->standing();
     case State::lingering:
+      // The peer has not read everything: for the short time that is left it may.
+      if (unsent() > 0) return {};
       return {.worth = Standing::Worth::idle, .since = deadline_ - kLingerTime};
     default:
       return {};

@@ -134,6 +134,8 @@ class Connection final : public DeferredDeletable {
   [[nodiscard]] int error() const { return error_; }
   [[nodiscard]] std::uint64_t bytes_in() const { return bytes_in_; }
   [[nodiscard]] std::uint64_t bytes_out() const { return bytes_out_; }
+  /// What of it the kernel still holds. Costs a system call.
+  [[nodiscard]] std::uint64_t unsent() const { return stream_.unsent(); }
   [[nodiscard]] Monotonic opened_at() const { return opened_at_; }
   [[nodiscard]] Monotonic last_activity() const { return last_activity_; }
   [[nodiscard]] Dispatcher& dispatcher() const { return io_.dispatcher; }

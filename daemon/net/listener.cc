@@ -222,7 +222,10 @@ Listener::Displaceable Listener::choose_displaceable(Scarce scarce, std::size_t 
 
 bool Listener::Displaceable::before(const Displaceable& other) const {
   if (standing.worth != other.standing.worth) return standing.worth > other.standing.worth;
-  return connection != nullptr && standing.since < other.standing.since;
+  if (connection == nullptr || other.connection == nullptr) return connection != nullptr;
+  // Time is told by the turn of the loop, and one turn may have seen both of them.
+  if (standing.since == other.standing.since) return connection->id() < other.connection->id();
+  return standing.since < other.standing.since;
 }
 
 /// Looks at some of the connections only, at the next ones every time: that costs the same however

@@ -1,5 +1,7 @@
 #include "daemon/net/stream.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -50,6 +52,12 @@ IoResult Stream::send_file(int file, std::uint64_t& offset, std::size_t length) 
 bool Stream::start_tls(const TlsContext& context) {
   tls_ = TlsChannel::open(context, socket_.get());
   return tls_ != nullptr;
+}
+
+std::uint64_t Stream::unsent() const {
+  int bytes = 0;
+  if (::ioctl(socket_.get(), SIOCOUTQ, &bytes) != 0 || bytes < 0) return 0;
+  return static_cast<std::uint64_t>(bytes);
 }
 
 void Stream::shutdown_write() {

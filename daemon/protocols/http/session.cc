@@ -1,8 +1,5 @@
 #include "daemon/protocols/http/session.h"
 
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
-
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -400,15 +397,9 @@ void HttpSession::stop_watching() {
 /// What has reached this end or, of what was sent, the other.
 std::uint64_t HttpSession::progress() const {
   if (timing_ != Timing::sending) return connection().bytes_in();
+  // What the kernel holds is not with the peer yet, and it takes in much at a time.
   const std::uint64_t sent = connection().bytes_out();
-  return sent - std::min(sent, unsent());
-}
-
-/// What the kernel holds: it is not with the peer yet, and the kernel takes in much at a time.
-std::uint64_t HttpSession::unsent() const {
-  int bytes = 0;
-  if (::ioctl(connection().fd(), SIOCOUTQ, &bytes) != 0) return 0;
-  return static_cast<std::uint64_t>(std::max(bytes, 0));
+  return sent - std::min(sent, connection().unsent());
 }
 
 void HttpSession::on_timeout(Timeout which) {
@@ -433,7 +424,7 @@ void HttpSession::on_timeout(Timeout which) {
 
 void HttpSession::on_deadline() {
   if (timing_ == Timing::sending && state_ == State::head && !connection().backlogged() &&
-      unsent() == 0) {
+      connection().unsent() == 0) {
     stop_watching();  // it has read everything
     return;
   }

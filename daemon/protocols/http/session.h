@@ -85,7 +85,6 @@ class HttpSession final : public Session, private ProxyClient {
   void watch(Timing timing);
   void stop_watching();
   [[nodiscard]] std::uint64_t progress() const;
-  [[nodiscard]] std::uint64_t unsent() const;
   void on_deadline();
 
   // In session_standing.cc.

@@ -29,7 +29,7 @@ Standing HttpSession::standing() {
   const bool waits = state_ == State::head && !connection().backlogged() && !has_leftover_;
   if (waits) {
     if (requests_ == 0) return {Worth::asking, connection().opened_at()};
-    if (unsent() == 0) return {Worth::idle, connection().last_activity()};
+    if (connection().unsent() == 0) return {Worth::idle, connection().last_activity()};
     // The kernel has taken all of the answer: its reader is watched all the same.
     watch(Timing::sending);
   }

@@ -282,6 +282,18 @@ TEST_F(ConnectionTest, WhoeverIsDisplacedLeavesNothingBehind) {
   EXPECT_TRUE(closed_);
 }
 
+TEST_F(ConnectionTest, LingeringForAnAnswerThatIsBeingReadIs) {
+  script_.on_open = [](Connection& c) {
+    c.write("answer");
+    c.close();
+  };
+  start();
+  EXPECT_TRUE(raw_->is_lingering());
+  EXPECT_EQ(raw_->standing().worth, Standing::Worth::working);
+  EXPECT_EQ(received(), "answer<EOF>");
+  EXPECT_EQ(raw_->standing().worth, Standing::Worth::idle);
+}
+
 TEST_F(ConnectionTest, LingeringIsNoReasonToStay) {
   script_.on_open = [](Connection& c) { c.close(); };
   start();
