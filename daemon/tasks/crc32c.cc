@@ -33,9 +33,10 @@ constexpr Tables make_tables() {
 
 constexpr Tables kTables = make_tables();
 
-std::uint64_t eight_bytes(const char* from) {
+/// Of at least so many.
+std::uint64_t first_eight(std::string_view bytes) {
   std::uint64_t word = 0;
-  std::memcpy(&word, from, sizeof word);
+  std::memcpy(&word, bytes.data(), sizeof word);
   return std::endian::native == std::endian::little ? word : __builtin_bswap64(word);
 }
 
@@ -44,7 +45,7 @@ std::uint64_t eight_bytes(const char* from) {
 std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc) {
   crc = ~crc;
   while (bytes.size() >= kStep) {
-    std::uint64_t word = eight_bytes(bytes.data()) ^ crc;
+    std::uint64_t word = first_eight(bytes) ^ crc;
     crc = 0;
     for (std::size_t n = kStep; n-- > 0; word >>= 8U) crc ^= kTables[n][word & 0xffU];
     bytes.remove_prefix(kStep);

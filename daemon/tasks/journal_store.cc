@@ -111,7 +111,8 @@ Result<void> JournalStore::load(const Visitor& visitor) {
   loaded_ = true;
   if (frozen_) apply_frozen();
   if (!frozen_) begin_if_due();
-  if (!active_) database_->preallocate_log();
+  // On a disk that is full it is what erasures can still be brought to the database with.
+  database_->preallocate_log();
   return options_.thread ? start_applier() : Result<void>();
 }
 

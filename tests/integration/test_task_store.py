@@ -1,6 +1,7 @@
 """The task store in the hands of an administrator: damaged, examined, saved and filled again."""
 
 import json
+import re
 import subprocess
 
 from netd_process import NETCTL, NETD
@@ -67,3 +68,39 @@ def test_import_tells_which_lines_are_bad(netd):
     assert imported.stdout == "1 imported, 0 were there already, 3 refused\n"
     for number in (2, 4, 5):
         assert f"line {number}: " in imported.stderr
+
+
+def test_what_the_journal_holds_is_examined_and_saved_too(netd):
+    daemon = netd()
+    fill(daemon, 300)
+    daemon.kill()
+    checked = netctl_on_store(daemon, "check")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "good, 300 tasks are whole" in checked.stdout
+
+    journal = daemon.folder / "tasks" / "tasks.journal-a"
+    whole = journal.read_bytes()
+    content = whole.replace(b'"t150"', b'"t15x"')
+    journal.write_bytes(content)
+    refused = subprocess.run([NETD, "-c", str(daemon.config_path)], capture_output=True, text=True,
+                             timeout=60, check=False)
+    assert refused.returncode == 1
+    assert re.search(r"damaged: its journal: commit number \d+ is missing", refused.stderr)
+    assert journal.read_bytes() == content, "left as it is"
+    checked = netctl_on_store(daemon, "check")
+    assert checked.returncode == 1
+    assert "damaged, 299 tasks are whole" in checked.stdout
+    assert "the journal: commit number" in checked.stdout
+    saved = netctl_on_store(daemon, "export")
+    assert saved.returncode == 1
+    numbers = [json.loads(line)["data"]["n"] for line in saved.stdout.splitlines()]
+    assert numbers == [number for number in range(300) if number != 150]
+
+    journal.write_bytes(whole)
+    daemon.start()
+    daemon.expect_clean = True
+    with daemon.connect_control() as control:
+        for number in range(300):
+            answer = control.ask({"type": "consume", "wait": 0})
+            assert answer["task"]["data"]["n"] == number
+        assert control.ask({"type": "consume", "wait": 0}) == {"status": "empty"}
