@@ -111,8 +111,7 @@ Result<void> JournalStore::load(const Visitor& visitor) {
   loaded_ = true;
   if (frozen_) apply_frozen();
   if (!frozen_) begin_if_due();
-  // On a disk that is full it is what erasures can still be brought to the database with.
-  database_->preallocate_log();
+  if (options_.preallocate_log) database_->preallocate_log();
   return options_.thread ? start_applier() : Result<void>();
 }
 

@@ -70,6 +70,8 @@ class JournalStore final : public Store {
     /// Without one, the applier's work is done in maintain() and in commits that must wait for it.
     bool thread = true;
     OpenMedium open_medium = open_journal_file;
+    /// On a disk that is full the database's log is what erasures can still be brought there with.
+    bool preallocate_log = true;
   };
 
   /// As SqliteStore::open(). Fails besides when the journal is damaged or missing.

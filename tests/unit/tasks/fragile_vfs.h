@@ -36,6 +36,8 @@ class FragileVfs {
     image_.clear();
     lost_ = false;
   }
+  /// With no file open: what lies on the disk from now on has survived.
+  void forget() { files_.clear(); }
   [[nodiscard]] bool power_lost() const { return lost_; }
   /// The files by their names without folders.
   [[nodiscard]] const std::map<std::string, std::string>& image() const { return image_; }

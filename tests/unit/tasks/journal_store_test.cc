@@ -37,6 +37,7 @@ class JournalStoreTest : public ::testing::Test {
     options_.file_size = kSize;
     options_.apply_after = std::chrono::hours(1);
     options_.thread = false;
+    options_.preallocate_log = false;
   }
 
   [[nodiscard]] std::string path(const std::string& name) const { return dir_ / "tasks/" + name; }
@@ -357,6 +358,29 @@ TEST_F(FailingJournalTest, FullDiskIsFeltWhenBothFilesAreFullAndRecovers) {
   kill();
   ASSERT_EQ(open(), "");
   EXPECT_EQ(seqs_.size(), seq + 1);
+}
+
+TEST_F(FailingJournalTest, PowerMayGoWhileItStartsOrEnds) {
+  ASSERT_EQ(open(), "");
+  for (std::uint64_t seq = 1; seq <= 30; ++seq) ASSERT_FALSE(put(seq, 500));
+  const Files whole = files();
+  for (std::uint64_t count = 1;; ++count) {
+    write(whole);
+    vfs_.forget();
+    vfs_.lose_power_after(count);
+    ASSERT_EQ(open(), "") << count;
+    store_.reset();
+    if (!vfs_.power_lost()) {
+      EXPECT_GT(count, 20U);
+      break;
+    }
+    Files left = whole;
+    for (const auto& [name, bytes] : vfs_.image()) left[name] = bytes;
+    write(left);
+    vfs_.forget();
+    ASSERT_EQ(open(), "") << count;
+    EXPECT_EQ(seqs_.size(), 30U) << count;
+  }
 }
 
 TEST_F(FailingJournalTest, FailedCommitIsWrittenOver) {

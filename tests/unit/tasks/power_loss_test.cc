@@ -45,7 +45,8 @@ class PowerLossTest : public ::testing::TestWithParam<Kind> {
                                         .file_size = GetParam().file_size,
                                         .apply_after = Duration(random_() % 2 * 3'600'000'000'000),
                                         .thread = false,
-                                        .open_medium = vfs_.media()});
+                                        .open_medium = vfs_.media(),
+                                        .preallocate_log = false});
       opened ? void(store_ = std::move(*opened)) : void(error = opened.error().what());
     }
     ASSERT_EQ(error, "") << "seed " << seed_;

@@ -38,7 +38,8 @@ class StoreFixture {
     return {.database = database_options(),
             .file_size = kind_.file_size,
             .apply_after = Duration::zero(),
-            .thread = kind_.thread};
+            .thread = kind_.thread,
+            .preallocate_log = kind_.thread};
   }
   [[nodiscard]] Result<std::unique_ptr<Store>> try_open() const {
     if (kind_.file_size == 0) {
