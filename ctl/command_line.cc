@@ -69,7 +69,7 @@ class CommandLine {
   CLI::App& parent_of(std::string_view words, std::string& name);
   [[nodiscard]] std::vector<GivenArgument> given(const Values& values) const;
 
-  CLI::App app_{"Shows and steers netd, the daemon of standard network building blocks."};
+  CLI::App app_{"Shows and steers netd, the daemon of standard network building blocks.", "netctl"};
   std::map<std::string, CLI::App*, std::less<>> groups_;
   std::deque<Values> values_;
   Context context_;
