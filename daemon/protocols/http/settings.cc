@@ -48,8 +48,9 @@ bool is_field_value(std::string_view value) { return is_all(value, kFieldText); 
 // What the session writes itself, or what belongs to one answer.
 bool is_reserved(std::string_view name) {
   constexpr auto kReserved = std::to_array<std::string_view>(
-      {"Connection", "Content-Length", "Content-Type", "Content-Encoding", "Content-Range", "Date",
-       "ETag", "Keep-Alive", "Last-Modified", "Server", "Trailer", "Transfer-Encoding", "Upgrade"});
+      {"Allow", "Connection", "Content-Length", "Content-Type", "Content-Encoding", "Content-Range",
+       "Date", "ETag", "Keep-Alive", "Last-Modified", "Location", "Server", "Trailer",
+       "Transfer-Encoding", "Upgrade"});
   return std::any_of(kReserved.begin(), kReserved.end(),
                      [name](std::string_view reserved) { return iequals(name, reserved); });
 }
