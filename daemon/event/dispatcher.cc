@@ -186,7 +186,7 @@ void Dispatcher::run_due_timers() {
 
 void Dispatcher::insert(Timer& timer) {
   timers_.push_back(&timer);
-  timer.index_ = timers_.size() - 1;
+  timer.index_ = static_cast<std::uint32_t>(timers_.size() - 1);
   sift_up(timer.index_);
 }
 
@@ -203,7 +203,7 @@ void Dispatcher::remove(Timer& timer) {
 
 void Dispatcher::place(std::size_t at, Timer* timer) {
   timers_[at] = timer;
-  timer->index_ = at;
+  timer->index_ = static_cast<std::uint32_t>(at);
 }
 
 void Dispatcher::sift_up(std::size_t at) {

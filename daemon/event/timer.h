@@ -1,6 +1,6 @@
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <limits>
 
@@ -31,13 +31,14 @@ class Timer {
 
  private:
   friend class Dispatcher;
-  static constexpr std::size_t kNotQueued = std::numeric_limits<std::size_t>::max();
+  static constexpr std::uint32_t kNotQueued = std::numeric_limits<std::uint32_t>::max();
 
   Dispatcher& dispatcher_;
   std::function<void()> callback_;
   Monotonic deadline_;
   Monotonic queued_for_;  // when the heap will look at it: at or before deadline_
-  std::size_t index_ = kNotQueued;
+  // Every connection has a timer, idle ones included: 32 bits are enough.
+  std::uint32_t index_ = kNotQueued;
   bool armed_ = false;
 };
 

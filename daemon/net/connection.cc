@@ -430,14 +430,14 @@ void Connection::finish_closing() {
 /// connection, and takes with it what has not left yet.
 bool Connection::drop_unread() {
   const IoResult result = stream_.read(io_.input());
-  linger_left_ -= std::min(linger_left_, result.count);
+  linger_left_ -= static_cast<std::uint32_t>(std::min<std::size_t>(linger_left_, result.count));
   return result.outcome == IoResult::Outcome::done;
 }
 
 void Connection::drop_input() {
   const IoResult result = stream_.read(io_.input());
   if (result.outcome == IoResult::Outcome::would_block) return;
-  linger_left_ -= std::min(linger_left_, result.count);
+  linger_left_ -= static_cast<std::uint32_t>(std::min<std::size_t>(linger_left_, result.count));
   if (result.outcome != IoResult::Outcome::done || linger_left_ == 0) destroy(false);
 }
 

@@ -211,7 +211,7 @@ class Connection final : public DeferredDeletable {
   Monotonic deadline_ = Monotonic::max();
   Monotonic shutdown_due_ = Monotonic::max();
   Duration idle_timeout_{};
-  std::size_t linger_left_ = kMaxLingerBytes;
+  std::uint32_t linger_left_ = kMaxLingerBytes;
   int error_ = 0;
   State state_ = State::open;
   short waiting_for_ = 0;

@@ -270,6 +270,10 @@ void Listener::admit(UniqueFd socket, const SocketAddress& peer) {
   counters().active.add(1);
   log_open(started);
   auto session = generation_->stream->open(started);
+  // By a quarter, not twofold: what a crowd takes counts for each connection.
+  if (connections_.size() == connections_.capacity()) {
+    connections_.reserve(connections_.size() + connections_.size() / 4 + 16);
+  }
   connections_.push_back({generation_, std::move(connection)});
   peak_ = std::max(peak_, connections_.size());
   started.set_idle_timeout(generation_->listener->idle_timeout);
