@@ -1,34 +1,18 @@
 #include "daemon/base/thread_pool.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <system_error>
 #include <utility>
+
+#include "daemon/base/signals_blocked.h"
 
 namespace netd {
 
 namespace {
 
 constexpr std::size_t kMaxThreadName = 15;  // pthread_setname_np(3)
-
-/// Blocks every signal while it lives: a thread inherits its creator's mask, and signals are for
-/// the main thread alone.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_{};
-};
 
 }  // namespace
 

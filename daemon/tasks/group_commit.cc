@@ -1,11 +1,11 @@
 #include "daemon/tasks/group_commit.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <iterator>
 #include <utility>
 
+#include "daemon/base/signals_blocked.h"
 #include "daemon/event/dispatcher.h"
 
 namespace netd::tasks {
@@ -30,13 +30,8 @@ StorageThread::StorageThread(Dispatcher& dispatcher, std::unique_ptr<Store> stor
       synced_at_(std::chrono::steady_clock::now()),
       disk_bytes_(store_->disk_bytes()),
       watch_(lifetime_.watch()) {
-  // Signals are the main thread's: a new thread inherits its creator's mask.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const SignalsBlocked blocked;
   thread_ = std::thread([this] { run(); });
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 StorageThread::~StorageThread() {

@@ -1,12 +1,12 @@
 // How the journal gets into the database, and what keeps the database small.
 #include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <array>
 #include <system_error>
 #include <utility>
 
+#include "daemon/base/signals_blocked.h"
 #include "daemon/tasks/journal_store.h"
 
 namespace netd::tasks {
@@ -65,19 +65,13 @@ std::optional<StoreOp> task_op(std::uint64_t seq, const Overlay::TaskChange& cha
 }  // namespace
 
 Result<void> JournalStore::start_applier() {
-  // Signals are the main thread's: a new thread inherits its creator's mask.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  Result<void> started;
+  const SignalsBlocked blocked;
   try {
     applier_ = std::thread([this] { run_applier(); });
   } catch (const std::system_error& failed) {
-    started = fail_system("start the thread of the task store", failed.code().value());
+    return fail_system("start the thread of the task store", failed.code().value());
   }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return started;
+  return {};
 }
 
 void JournalStore::stop_applier() {
@@ -157,7 +151,7 @@ std::optional<StoreError> JournalStore::apply(const Layer& layer) {
   if (auto failed = apply_results(layer, bytes)) return failed;
   if (auto failed = apply_tasks(layer, bytes)) return failed;
   const std::lock_guard lock(database_mutex_);
-  if (auto failed = database_->commit_applied({}, layer.last)) return failed;
+  if (auto failed = database_->note_applied(layer.last)) return failed;
   return database_->sync();
 }
 

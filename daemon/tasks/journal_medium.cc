@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "daemon/base/unique_fd.h"
+#include "daemon/tasks/store_files.h"
 
 namespace netd::tasks {
 
@@ -70,9 +71,7 @@ class JournalFile final : public JournalMedium {
   }
 
   [[nodiscard]] StoreError failed(const char* doing, int code) const {
-    const bool full = code == ENOSPC || code == EDQUOT;
-    return {full ? StoreError::Kind::full : StoreError::Kind::io,
-            system_error(std::string(doing) + " " + path_, code).what()};
+    return store_error(system_error(std::string(doing) + " " + path_, code));
   }
 
   const std::string path_;

@@ -1,14 +1,10 @@
 #include "daemon/tasks/journal_store.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <random>
 #include <utility>
 
-#include "daemon/base/unique_fd.h"
+#include "daemon/tasks/store_files.h"
 
 namespace netd::tasks {
 
@@ -16,22 +12,10 @@ namespace {
 
 constexpr std::chrono::seconds kBeginAgain{10};
 
-StoreError store_error(const Error& error) {
-  return {error.code() == ENOSPC || error.code() == EDQUOT ? StoreError::Kind::full
-                                                           : StoreError::Kind::io,
-          error.what()};
-}
-
 std::uint64_t new_generation() {
   std::random_device entropy;
   const std::uint64_t drawn = (std::uint64_t{entropy()} << 32U) | entropy();
   return drawn == 0 ? 1 : drawn;  // 0 means that there is none
-}
-
-Result<void> sync_folder(const std::string& folder) {
-  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) return fail_system("sync " + folder, errno);
-  return {};
 }
 
 }  // namespace

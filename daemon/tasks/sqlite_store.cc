@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "daemon/base/unique_fd.h"
+#include "daemon/tasks/store_files.h"
 #include "daemon/tasks/task_row.h"
 
 namespace netd::tasks {
@@ -63,10 +64,9 @@ std::int64_t result_cost(std::string_view id, std::string_view result) {
   return static_cast<std::int64_t>(id.size() + result.size() + 64);
 }
 
-Result<void> sync_folder(const std::string& folder) {
-  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) return fail_system("sync " + folder, errno);
-  return {};
+const char* synchronous(SqliteStore::Durability durability) {
+  return durability == SqliteStore::Durability::power_loss ? "PRAGMA synchronous=FULL"
+                                                           : "PRAGMA synchronous=NORMAL";
 }
 
 Result<void> make_folder(const std::string& folder) {
@@ -179,12 +179,10 @@ Result<void> SqliteStore::attach(const Options& options) {
         return SQLITE_OK;
       },
       this);
-  for (const char* sql :
-       {options.durability == Durability::power_loss ? "PRAGMA synchronous=FULL"
-                                                     : "PRAGMA synchronous=NORMAL",
-        "PRAGMA journal_size_limit=67108864", "PRAGMA cache_size=-16384",
-        // Takes the lock now, and not with the first task.
-        "BEGIN IMMEDIATE", "COMMIT"}) {
+  for (const char* sql : {synchronous(options.durability), "PRAGMA journal_size_limit=67108864",
+                          "PRAGMA cache_size=-16384",
+                          // Takes the lock now, and not with the first task.
+                          "BEGIN IMMEDIATE", "COMMIT"}) {
     if (auto done = execute(sql); !done) return done;
   }
   return prepare();
@@ -315,23 +313,12 @@ Result<void> SqliteStore::load(const Visitor& visitor) {
 void SqliteStore::preallocate_log() { preallocate(file_ + "-wal"); }
 
 std::optional<StoreError> SqliteStore::commit(std::span<StoreOp> ops) {
-  return commit(ops, nullptr);
-}
-
-std::optional<StoreError> SqliteStore::commit_applied(std::span<StoreOp> ops,
-                                                      std::uint64_t applied) {
-  return commit(ops, &applied_.bind(1, static_cast<std::int64_t>(applied)));
-}
-
-/// `last` runs in the same transaction.
-std::optional<StoreError> SqliteStore::commit(std::span<StoreOp> ops, Statement* last) {
   const std::int64_t result_bytes = result_bytes_;
   int code = begin_.run();
   for (StoreOp& op : ops) {
     if (code != SQLITE_OK) break;
     code = apply(op);
   }
-  if (code == SQLITE_OK && last != nullptr) code = last->run();
   if (code == SQLITE_OK) code = commit_.run();
   if (code == SQLITE_OK) return std::nullopt;
   StoreError failed = store_error(code);
@@ -494,6 +481,12 @@ int SqliteStore::prepare_mark() {
   return applied_.prepare(db_.get(), "UPDATE journal SET applied=?1 WHERE id=1");
 }
 
+std::optional<StoreError> SqliteStore::note_applied(std::uint64_t applied) {
+  const int code = applied_.bind(1, static_cast<std::int64_t>(applied)).run();
+  if (code == SQLITE_OK) return std::nullopt;
+  return store_error(code);
+}
+
 std::optional<StoreError> SqliteStore::end_journal() {
   return write("BEGIN IMMEDIATE;PRAGMA user_version=1;COMMIT");
 }
@@ -508,9 +501,7 @@ std::optional<StoreError> SqliteStore::write(const char* sql) {
 }
 
 std::optional<StoreError> SqliteStore::set_durability(Durability durability) {
-  const char* sql = durability == Durability::power_loss ? "PRAGMA synchronous=FULL"
-                                                         : "PRAGMA synchronous=NORMAL";
-  const int code = ::sqlite3_exec(db_.get(), sql, nullptr, nullptr, nullptr);
+  const int code = ::sqlite3_exec(db_.get(), synchronous(durability), nullptr, nullptr, nullptr);
   if (code == SQLITE_OK) return std::nullopt;
   return store_error(code);
 }

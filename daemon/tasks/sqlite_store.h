@@ -60,9 +60,8 @@ class SqliteStore final : public Store {
   /// Marks are written with what they say, and are durable on return.
   [[nodiscard]] std::optional<StoreError> begin_journal(std::uint64_t generation);
   [[nodiscard]] std::optional<StoreError> end_journal();
-  /// commit() together with the mark; as durable as any commit.
-  [[nodiscard]] std::optional<StoreError> commit_applied(std::span<StoreOp> ops,
-                                                         std::uint64_t applied);
+  /// The mark's `applied` from now on; as durable as any commit.
+  [[nodiscard]] std::optional<StoreError> note_applied(std::uint64_t applied);
 
   /// Of the commits from now on.
   [[nodiscard]] std::optional<StoreError> set_durability(Durability durability);
@@ -85,7 +84,6 @@ class SqliteStore final : public Store {
   [[nodiscard]] Result<std::int64_t> query(const char* sql);
   [[nodiscard]] Error error(std::string_view doing) const;
 
-  [[nodiscard]] std::optional<StoreError> commit(std::span<StoreOp> ops, Statement* last);
   [[nodiscard]] std::optional<StoreError> write(const char* sql);
   [[nodiscard]] int prepare_mark();
   [[nodiscard]] int apply(StoreOp& op);
