@@ -67,6 +67,8 @@ void append_hex(std::string& out, char byte);
 /// The same behind what `out` has.
 void append_json_quoted(std::string& out, std::string_view text);
 
+/// The UTF-8 of a code point, at most U+10FFFF.
+void append_utf8(std::string& out, std::uint32_t code);
 /// Whether all of `text` is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms).
 [[nodiscard]] bool is_utf8(std::string_view text);
 
