@@ -416,7 +416,7 @@ void Connection::finish_closing() {
     write_is_shut_ = true;
     stream_.shutdown_write();
   }
-  if (peer_is_done_ && bytes_out_ <= kMaxOrphanOutput && !drop_unread()) {
+  if (peer_is_done_ && bytes_out_ <= kMaxOrphanOutput && drop_unread() != IoResult::Outcome::done) {
     destroy(false);
     return;
   }
@@ -426,19 +426,18 @@ void Connection::finish_closing() {
   deadline_ = io_.dispatcher.now() + kLingerTime;
 }
 
-/// Reads and drops what there is; whether there was any. close(2) with anything unread resets the
-/// connection, and takes with it what has not left yet.
-bool Connection::drop_unread() {
+/// Reads and drops some of what there is. close(2) with anything unread resets the connection, and
+/// takes with it what has not left yet.
+IoResult::Outcome Connection::drop_unread() {
   const IoResult result = stream_.read(io_.input());
   linger_left_ -= static_cast<std::uint32_t>(std::min<std::size_t>(linger_left_, result.count));
-  return result.outcome == IoResult::Outcome::done;
+  return result.outcome;
 }
 
 void Connection::drop_input() {
-  const IoResult result = stream_.read(io_.input());
-  if (result.outcome == IoResult::Outcome::would_block) return;
-  linger_left_ -= static_cast<std::uint32_t>(std::min<std::size_t>(linger_left_, result.count));
-  if (result.outcome != IoResult::Outcome::done || linger_left_ == 0) destroy(false);
+  const IoResult::Outcome outcome = drop_unread();
+  if (outcome == IoResult::Outcome::would_block) return;
+  if (outcome != IoResult::Outcome::done || linger_left_ == 0) destroy(false);
 }
 
 void Connection::fail(int error) {
