@@ -99,7 +99,7 @@ int find_one(const std::string& id, const std::vector<StoredMail>& all, const Co
     found = all.front();
     return kDone;
   }
-  if (id.empty()) return complain("an id cannot be empty", kUsage);
+  if (id.empty()) return complain("an id cannot be empty", kUsage, context);
   const StoredMail* hit = nullptr;
   for (const StoredMail& stored : all) {
     if (!stored.id.starts_with(id)) continue;
@@ -129,7 +129,7 @@ int show(const MailOptions& options, const Context& context) {
     return status;
   }
   if (stored.size > kMaxMail) {
-    return complain(stored.path + ": larger than " + format_size(kMaxMail), kFailed);
+    return complain(stored.path + ": larger than " + format_size(kMaxMail), kFailed, context);
   }
   auto text = read_mail(stored.path);
   if (!text) return complain(text.error().what(), kFailed, context);

@@ -29,12 +29,18 @@ double milliseconds_of(Moment::duration time) {
 
 ClientError not_an_echo() { return {Trouble::failed, "what came back is not what was sent"}; }
 
-/// What others send, safe for a terminal and unchanged in a pipe.
-void show_reply(std::string_view reply, const Context& context) {
-  if (!context.terminal.is_terminal()) return print(reply);
-  TerminalText text;
-  print(text.add(reply));
-  print(text.rest());
+/// What others send, as a line: safe for a terminal, unchanged in a pipe. False when standard
+/// output takes no more.
+bool show_reply(std::string reply, const Context& context) {
+  if (!reply.ends_with('\n')) reply += '\n';
+  if (context.terminal.is_terminal()) {
+    TerminalText text;
+    print(text.add(reply));
+    print(text.rest());
+  } else {
+    print(reply);
+  }
+  return std::fflush(stdout) == 0;
 }
 
 /// One connection and what has gone over it.
@@ -262,9 +268,8 @@ int run_shots(EchoClient& client, const EchoOptions& options, const Endpoint& ta
     tally.add(milliseconds_of(std::chrono::steady_clock::now() - begin));
     if (context.json) {
       tally.replies.push_back(*reply);
-    } else {
-      show_reply(reply->ends_with('\n') ? *reply : *reply + "\n", context);
-      if (std::fflush(stdout) != 0) return kFailed;
+    } else if (!show_reply(*reply, context)) {
+      return kFailed;
     }
   }
   if (context.json) {
@@ -297,7 +302,7 @@ int converse(EchoClient& client, const Endpoint& target, const Context& context)
     (void)::add_history(line.get());
     const auto reply = client.exchange(std::string(line.get()) + (datagrams ? "" : "\n"));
     if (reply) {
-      show_reply(reply->ends_with('\n') ? *reply : *reply + "\n", context);
+      (void)show_reply(*reply, context);
       continue;
     }
     complain(reply.error().message, kFailed);
@@ -330,10 +335,9 @@ int pipe_lines(EchoClient& client, const Endpoint& target, const Context& contex
     tally.add(milliseconds_of(std::chrono::steady_clock::now() - begin));
     if (context.json) {
       tally.replies.push_back(*reply);
-      continue;
+    } else if (!show_reply(*reply, context)) {
+      break;
     }
-    print(reply->ends_with('\n') ? *reply : *reply + "\n");
-    if (std::fflush(stdout) != 0) break;
   }
   std::free(line);
   if (context.json) print(tally.json(target, client.form()) + "\n");

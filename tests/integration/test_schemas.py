@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import socket
 import subprocess
 
@@ -325,6 +326,8 @@ FAILURES = [
     ("mail", 1, "failed", "mail show latest"),
     ("mail", 1, "failed", "mail show nothing"),
     ("mail", 2, "usage", "mail show"),
+    ("mail", 2, "usage", "mail show ''"),
+    ("mail", 2, "usage", "mail delete ''"),
     ("mail", 2, "usage", "mail show --raw latest"),
     ("mail", 2, "usage", "mail delete"),
     ("mail", 1, "failed", "mail delete nothing"),
@@ -343,7 +346,7 @@ def test_a_failure_is_a_document_too(netd):
         places = {"none": f"127.0.0.1:{unused.getsockname()[1]}", "file": daemon.config_path}
         for schema, status, code, words in FAILURES:
             done = subprocess.run(
-                [NETCTL, *words.format(**places).split(), "--json"], capture_output=True, text=True,
+                [NETCTL, *shlex.split(words.format(**places)), "--json"], capture_output=True, text=True,
                 timeout=DEADLINE, check=False, stdin=subprocess.DEVNULL,
                 env={**os.environ, "NETD_SOCKET": str(daemon.control_path)})
             assert done.returncode == status, (words, done)
