@@ -12,33 +12,15 @@
 
 #include "daemon/tasks/store_examiner.h"
 #include "tests/support/temp_dir.h"
+#include "tests/unit/tasks/store_fixture.h"
 
 namespace netd::tasks {
 namespace {
 
 using netd::test::TempDir;
+using test::full_record;
+using test::make_op;
 using ::testing::HasSubstr;
-
-Record record(std::uint64_t seq, std::string_view data = "\"data\"") {
-  Record made;
-  made.seq = seq;
-  made.id = "\"id\"";
-  made.queue = "default";
-  made.data = data;
-  made.priority = -5;
-  made.attempt = 2;
-  made.max_attempts = 7;
-  made.created = 1'767'323'045'123;
-  made.ready_at = 1'767'323'055'123;
-  made.expires = 1'767'323'065'123;
-  return made;
-}
-
-StoreOp op(StoreOp::Kind kind, const Record& of) {
-  StoreOp made{.kind = kind};
-  made.record = of;
-  return made;
-}
 
 class SqliteStoreTest : public ::testing::Test {
  protected:
@@ -138,7 +120,7 @@ class DamagedStoreTest : public SqliteStoreTest {
     const std::string data = "\"" + std::string(100, 'd') + "\"";
     std::vector<StoreOp> ops;
     for (std::uint64_t seq = 1; seq <= 500; ++seq) {
-      ops.push_back(op(StoreOp::Kind::put, record(seq, data)));
+      ops.push_back(make_op(StoreOp::Kind::put, full_record(seq, data)));
     }
     EXPECT_FALSE(store->commit(ops));
   }
@@ -244,7 +226,7 @@ TEST_F(DamagedStoreTest, ExaminationOfWhatIsNoStoreFails) {
 }
 
 TEST(StoreExportTest, LineIsWhatProduceTakes) {
-  const Record task = record(1, "{\"a\":1}");
+  const Record task = full_record(1, "{\"a\":1}");
   EXPECT_EQ(export_line(task, task.created),
             R"({"id":"id","data":{"a":1},"queue":"default","priority":-5,"max_attempts":7,)"
             R"("delay":10.000,"ttl":20.000})");
@@ -256,9 +238,9 @@ TEST_F(SqliteStoreTest, TornLogLosesNothingThatWasWhole) {
   std::string database;
   {
     auto store = open();
-    commit(*store, op(StoreOp::Kind::put, record(1)));
+    commit(*store, make_op(StoreOp::Kind::put, full_record(1)));
     const auto whole = std::filesystem::file_size(wal);
-    commit(*store, op(StoreOp::Kind::put, record(2)));
+    commit(*store, make_op(StoreOp::Kind::put, full_record(2)));
     // What a crash leaves: the files as they are while the store is open.
     std::ifstream in(wal, std::ios::binary);
     log_bytes.assign(std::istreambuf_iterator<char>(in), {});
