@@ -77,11 +77,16 @@ void scan_time(Scanner& scanner, Parts& parts) {
   parts.second = scanner.number(2);
 }
 
+/// There need be no such day.
+std::chrono::year_month_day day_of(const Parts& parts) {
+  namespace chr = std::chrono;
+  return {chr::year(parts.year), chr::month(static_cast<unsigned>(parts.month + 1)),
+          chr::day(static_cast<unsigned>(parts.day))};
+}
+
 std::optional<std::int64_t> to_seconds(const Parts& parts) {
   namespace chr = std::chrono;
-  const chr::year_month_day date(chr::year(parts.year),
-                                 chr::month(static_cast<unsigned>(parts.month + 1)),
-                                 chr::day(static_cast<unsigned>(parts.day)));
+  const chr::year_month_day date = day_of(parts);
   // 60 is a leap second.
   if (!date.ok() || parts.hour > 23 || parts.minute > 59 || parts.second > 60) return std::nullopt;
   const auto days = chr::sys_days(date).time_since_epoch().count();
@@ -119,10 +124,13 @@ std::optional<std::int64_t> parse_rfc850(std::string_view text, std::int64_t now
   scan_time(scanner, parts);
   scanner.literal(" GMT");
   if (!scanner.at_end()) return std::nullopt;
-  const std::chrono::year_month_day today(std::chrono::sys_days(std::chrono::days(now / 86400)));
+  namespace chr = std::chrono;
+  const chr::year_month_day today(chr::sys_days(chr::days(now / 86400)));
   const int this_year = static_cast<int>(today.year());
   parts.year = this_year - this_year % 100 + short_year;
-  if (parts.year > this_year + 50) parts.year -= 100;
+  const chr::year_month_day date = day_of(parts);
+  // RFC 9110, section 5.6.7: what seems to be more than 50 years ahead is in the past.
+  if (date > today + chr::years(50)) parts.year -= 100;
   return to_seconds(parts);
 }
 

@@ -36,6 +36,9 @@ TEST(Date, PlacesTwoDigitYears) {
             parse_date("Thu, 02 Jan 2076 00:00:00 GMT", kNow));
   EXPECT_EQ(parse_date("Saturday, 01-Jan-77 00:00:00 GMT", kNow),
             parse_date("Sat, 01 Jan 1977 00:00:00 GMT", kNow));
+  // 50 years ahead to the day, and one more.
+  EXPECT_EQ(parse_date("Friday, 03-Jan-76 00:00:00 GMT", kNow),
+            parse_date("Sat, 03 Jan 1976 00:00:00 GMT", kNow));
 }
 
 TEST(Date, RefusesWhatIsNone) {
