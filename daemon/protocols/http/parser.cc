@@ -53,9 +53,7 @@ HeadParser::State HeadParser::run(std::string_view input, const HeadLimits& limi
     if (stop == window.size() || (window[stop] == '\r' && after == stop + 1)) {
       if (input.size() >= limit) {
         if (has_line_) return refuse(431, "the head is too large");
-        const bool has_method = window.find(' ', begin_) != std::string_view::npos;
-        return has_method ? refuse(414, "the request target is too long")
-                          : refuse(400, "the request line is too long");
+        return refuse_long_line(window.substr(begin_));
       }
       scanned_ = static_cast<std::uint32_t>(stop);
       return State::incomplete;
@@ -79,6 +77,14 @@ HeadParser::State HeadParser::run(std::string_view input, const HeadLimits& limi
       return State::refused;
     }
   }
+}
+
+// RFC 9112, section 3: 501 for a method longer than any that is known, 414 for a target.
+HeadParser::State HeadParser::refuse_long_line(std::string_view line) {
+  if (line.find(' ') != std::string_view::npos)
+    return refuse(414, "the request target is too long");
+  if (is_all(line, kToken)) return refuse(501, "the method is too long");
+  return refuse(400, "malformed method");
 }
 
 void HeadParser::describe(std::string_view input, const HeadLimits& limits,

@@ -31,7 +31,7 @@ class HeadParser {
 
   /// After complete: the bytes of the head with the empty lines before it.
   [[nodiscard]] std::uint32_t size() const { return line_; }
-  /// After refused: 400, 414, 431 or 505.
+  /// After refused: 400, 414, 431, 501 or 505.
   [[nodiscard]] int status() const { return status_; }
   /// After refused: why, for people.
   [[nodiscard]] std::string_view reason() const { return reason_; }
@@ -48,6 +48,8 @@ class HeadParser {
   static constexpr unsigned kMaxEmptyLines = 8;
 
   State refuse(int status, std::string_view reason);
+  /// `line`: as much of the request line as is looked at.
+  State refuse_long_line(std::string_view line);
   State run(std::string_view input, const HeadLimits& limits, Request& request);
   // These return incomplete where parsing goes on.
   State take_request_line(std::string_view line, Request& request);

@@ -160,7 +160,9 @@ TEST(HeadParser, RefusesWhatIsTooLong) {
   for (const std::size_t step : {1U, 7U, 1000U}) {
     EXPECT_EQ(parse_dripped(exact + "\r\n", step, limits).state, State::complete);
     EXPECT_EQ(parse_dripped(longer, step, limits).status, 414);
-    EXPECT_EQ(parse_dripped(std::string(64, 'A'), step, limits).status, 400);
+    EXPECT_EQ(parse_dripped(std::string(64, 'A'), step, limits).status, 501);
+    EXPECT_EQ(parse_dripped(std::string(63, 'A') + " / HTTP/1.1\r\n", step, limits).status, 414);
+    EXPECT_EQ(parse_dripped(std::string(63, 'A') + "(", step, limits).status, 400);
     EXPECT_EQ(parse_dripped(exact + "X: " + std::string(57, 'x') + "\r\n\r\n", step, limits).state,
               State::complete);
     EXPECT_EQ(parse_dripped(exact + "X: " + std::string(58, 'x') + "\r\n\r\n", step, limits).status,
