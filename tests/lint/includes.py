@@ -30,6 +30,7 @@ LIBRARY_HOMES = {
     "event2/": ("daemon/event/", "daemon/net/"),
     "event.h": (),
     "evhttp.h": (),
+    "idn2.h": ("daemon/protocols/smtp/idn.cc",),
     "openssl/": ("daemon/net/tls.cc", "ctl/clients/sha256.cc"),
     "systemd/": ("daemon/systemd/", "daemon/base/log."),
     "ini.h": ("daemon/config/",),

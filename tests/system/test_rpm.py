@@ -83,7 +83,7 @@ def test_it_is_the_program_and_its_debug_symbols(rpms):
 def test_what_it_requires_and_conflicts_with(rpms):
     required = query(rpms["netd"], "--requires")
     for library in ("libsystemd.so.0", "libevent_core-2.1.so.7", "libsqlite3.so.0", "libcurl.so.4",
-                    "libedit.so.2"):
+                    "libedit.so.2", "libidn2.so.0"):
         assert any(line.startswith(library) for line in required), library
     assert "systemd >= 252" in required
     # Other tools, and files of the machine that built it, are not everywhere.

@@ -22,6 +22,13 @@ TEST(DomainKey, ReadsALabels) {
             "\u4ed6\u4eec\u4e3a\u4ec0\u4e48\u4e0d\u8bf4\u4e2d\u6587");
   EXPECT_EQ(domain_key("xn--3b-ww4c5e180e575a65lsy2b"), "3\u5e74b\u7d44\u91d1\u516b\u5148\u751f");
   EXPECT_EQ(domain_key("xn--e28h.example"), "\U0001f600.example");
+  EXPECT_EQ(domain_key("a_b.xn--bcher-kva.xn--e28h"), "a_b.b\u00fccher.\U0001f600");
+}
+
+TEST(DomainKey, OfAKeyIsTheKey) {
+  for (const char* name : {"xn--bcher-kva.example", "b\u00fccher.example", "xn--99999999"}) {
+    EXPECT_EQ(domain_key(domain_key(name)), domain_key(name));
+  }
 }
 
 TEST(DomainKey, LeavesWhatIsNoALabel) {
@@ -29,6 +36,8 @@ TEST(DomainKey, LeavesWhatIsNoALabel) {
                            "xn--0000000000000000000000000000000000000000000000000000000000a"}) {
     EXPECT_EQ(domain_key(name), name);
   }
+  const std::string with_nul("xn--bcher-kva\0.example", 22);
+  EXPECT_EQ(domain_key(with_nul), with_nul);
 }
 
 }  // namespace
