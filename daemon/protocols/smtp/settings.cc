@@ -97,8 +97,8 @@ constexpr std::array kRows = {
                .minimum = 100,
                .maximum = 10'000},
     SettingRow{.key = "max_line_length",
-               .kind = ValueKind::integer,
-               .default_value = "998",
+               .kind = ValueKind::size,
+               .default_value = "1M",
                .help = "octets of a line of a message without its CRLF (RFC 5322 allows 998)",
                .minimum = 998},
     SettingRow{.key = "max_errors",
@@ -204,7 +204,7 @@ SmtpSettings SmtpSettings::from(const config::Settings& settings,
   smtp.listener = listener.name;
   smtp.max_message_size = own.size("max_message_size");
   smtp.max_recipients = own.integer("max_recipients");
-  smtp.max_line_length = own.integer("max_line_length");
+  smtp.max_line_length = own.size("max_line_length");
   smtp.max_errors = static_cast<unsigned>(own.integer("max_errors"));
   smtp.normalise_bare_newline = own.text("bare_newline") == "normalise";
   smtp.idle_timeout = listener.idle_timeout;

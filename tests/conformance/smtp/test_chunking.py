@@ -78,7 +78,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    one = MailServer(tmp_path_factory.mktemp("chunking") / "netd", "max_message_size = 100000\n")
+    one = MailServer(tmp_path_factory.mktemp("chunking") / "netd", "max_message_size = 100000\nmax_line_length = 998\n")
     yield one
     one.finish()
 

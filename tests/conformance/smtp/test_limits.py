@@ -61,6 +61,16 @@ def test_too_many_errors_end_the_session(server):
         assert client.reply() == b""
 
 
+def test_lines_of_messages_have_a_limit_when_asked(serve):
+    """Section 4.5.3.1.6: 1,000 octets with CRLF are the least that must pass."""
+    server = serve("max_line_length = 998\n")
+    with server.client() as client:
+        for length, answer in ((998, b"250 2.0.0 "), (999, b"554 5.6.0 "), (1 << 17, b"554 5.6.0 ")):
+            client.envelope("lines@example.org")
+            assert client.message(b"x" * length).startswith(answer)
+    assert server.bodies("lines") == [b"x" * 998 + b"\r\n"]
+
+
 def test_good_commands_are_no_errors(server):
     with server.client() as client:
         for _ in range(200):
