@@ -149,10 +149,11 @@ std::size_t SmtpSession::read_line(std::string_view input) {
 }
 
 /// A line has as long as a client may be silent for: one octet now and then must not hold a
-/// connection for ever. Within a message its own deadline runs.
+/// connection for ever. Between the chunks of a message the message's own deadline holds, if it has
+/// one.
 void SmtpSession::time_line() {
   const auto limit = protocol_.settings().idle_timeout;
-  if (line_is_timed_ || limit == limit.zero() || (transaction_ && transaction_->message)) return;
+  if (limit == limit.zero() || connection().deadline() != Monotonic::max()) return;
   line_is_timed_ = true;
   connection().set_deadline(limit);
 }

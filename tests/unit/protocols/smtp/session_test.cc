@@ -547,6 +547,35 @@ TEST_F(SessionTest, SlowCommandsHaveADeadline) {
   }
 }
 
+TEST_F(SessionTest, SlowCommandsBetweenChunksHaveADeadline) {
+  settings_.idle_timeout = std::chrono::milliseconds(30);
+  settings_.message_timeout = std::chrono::milliseconds(0);
+  start();
+  envelope();
+  EXPECT_THAT(ask("BDAT 2\r\nhi"), StartsWith("250 "));
+  received_.clear();
+  EXPECT_TRUE(turn_until([&] {
+    send("x");
+    return ended_;
+  }));
+  EXPECT_THAT(received_, StartsWith("421 4.4.2"));
+  EXPECT_THAT(mails(), SizeIs(0));
+}
+
+TEST_F(SessionTest, SlowCommandsBetweenChunksDoNotMoveTheMessagesDeadline) {
+  settings_.message_timeout = std::chrono::milliseconds(30);
+  start();
+  envelope();
+  EXPECT_THAT(ask("BDAT 2\r\nhi"), StartsWith("250 "));
+  const Monotonic deadline = connection_->deadline();
+  EXPECT_NE(deadline, Monotonic::max());
+  send("NO");
+  turn();
+  ASSERT_FALSE(closed_);
+  EXPECT_EQ(connection_->deadline(), deadline);
+  EXPECT_TRUE(turn_until([&] { return ended_; }));
+}
+
 TEST_F(SessionTest, ACommandThatIsThereHasNoDeadline) {
   settings_.idle_timeout = std::chrono::milliseconds(30);
   start();
