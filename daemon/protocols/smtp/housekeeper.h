@@ -14,8 +14,9 @@
 namespace netd::smtp {
 
 /// Sweeps tmp/ once at the start, off the path of the mail, and applies the retention again and
-/// again. A lock on the root tells whether another netd delivers there, whose unfinished files are
-/// not ours to remove.
+/// again. A lock on the root (flock(2), shared) tells whether another netd delivers there, whose
+/// unfinished files are not ours to remove. While a program holds the root exclusively nothing is
+/// tidied; mail is delivered all the same.
 class Housekeeper {
  public:
   /// All references must outlive it.
@@ -28,6 +29,9 @@ class Housekeeper {
 
  private:
   void run(const std::stop_token& stop);
+  bool take_lock(int how);
+  void hold_lock(const std::stop_token& stop);
+  void pause(const std::stop_token& stop, Duration time);
   void sweep(const std::stop_token& stop);
   void retain(const std::stop_token& stop);
 
@@ -39,7 +43,8 @@ class Housekeeper {
   const WallTime started_;
   UniqueFd lock_;
   bool alone_ = false;
-  std::mutex mutex_;  // guards nothing but the wait
+  bool held_ = false;  // the lock, shared; after the constructor only the thread looks
+  std::mutex mutex_;   // guards nothing but the wait
   std::condition_variable_any wakeup_;
   std::jthread thread_;  // depends on: everything above
 };

@@ -1,15 +1,19 @@
 #include "daemon/protocols/smtp/housekeeping.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "daemon/base/unique_fd.h"
 #include "daemon/protocols/smtp/housekeeper.h"
 #include "tests/support/log_capture.h"
 #include "tests/support/temp_dir.h"
@@ -159,6 +163,20 @@ TEST_F(HousekeepingTest, TheHousekeeperKnowsWhetherItIsAlone) {
     const Housekeeper second(dir_.path(), "mail2", {}, others_, clock_);
   }
   EXPECT_TRUE(swept(1));
+}
+
+TEST_F(HousekeepingTest, TheHousekeeperTellsOthersOfItselfHoweverItStarted) {
+  const UniqueFd other(::open(dir_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(::flock(other.get(), LOCK_EX | LOCK_NB), 0);  // one that starts at the same moment
+  const Housekeeper late(dir_.path(), "mail", {}, names_, clock_);
+  ASSERT_EQ(::flock(other.get(), LOCK_UN), 0);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (::flock(other.get(), LOCK_EX | LOCK_NB) == 0) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "a third would not know of it";
+    ASSERT_EQ(::flock(other.get(), LOCK_UN), 0);
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(errno, EWOULDBLOCK);
 }
 
 }  // namespace
