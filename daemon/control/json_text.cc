@@ -107,16 +107,17 @@ std::string decode(std::string_view body) {
 class Digits {
  public:
   template <class Number>
-  explicit Digits(Number value)
-      : end_(std::to_chars(text_.data(), text_.data() + text_.size(), value).ptr) {}
+  explicit Digits(Number value) {
+    end_ = std::to_chars(text_.data(), text_.data() + text_.size(), value).ptr;
+  }
   // NOLINTNEXTLINE(google-explicit-constructor): it is nothing but a text.
   operator std::string_view() const {
     return {text_.data(), static_cast<std::size_t>(end_ - text_.data())};
   }
 
  private:
-  std::array<char, 32> text_;  // the longest, a double, has 24
-  char* end_;
+  std::array<char, 32> text_{};  // the longest, a double, has 24
+  char* end_ = nullptr;
 };
 
 std::string_view body_of(std::string_view quoted) { return quoted.substr(1, quoted.size() - 2); }
