@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "daemon/event/small_blocks.h"
 #include "daemon/event/timer.h"
 
 namespace netd {
@@ -61,6 +62,7 @@ Result<std::unique_ptr<Dispatcher>> Dispatcher::create(const Clock& clock) {
 }
 
 Result<void> Dispatcher::open() {
+  set_libevent_memory();
   const std::unique_ptr<event_config, EventConfigFree> config(::event_config_new());
   if (!config) return fail_system("event loop", ENOMEM);
   // One thread a loop, and post() has an eventfd of its own: libevent's locks would be dead weight.
