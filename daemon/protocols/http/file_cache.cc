@@ -15,6 +15,10 @@ namespace netd::http {
 
 namespace {
 
+// How much older than its original a coded sibling may be: the parts of a site that is copied get
+// their times one after another.
+constexpr std::int64_t kSiblingLag = 2'000'000'000;
+
 UniqueFd open_file(int root, const std::string& path) {
   // Not blocking: the path may turn out to be a FIFO that nobody writes.
   return UniqueFd(open_beneath(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
@@ -179,6 +183,7 @@ void FileCache::open_variants(const SiteRoot& root, Opened& opened) {
     bool is_folder = false;
     const Identity identity = identify(fd.get(), is_regular, is_folder);
     if (!is_regular) continue;
+    if (identity.modified_ns + kSiblingLag < opened.identities[0].modified_ns) continue;
     opened.identities[i] = identity;
     opened.fds[i] = std::move(fd);
   }

@@ -206,6 +206,24 @@ TEST_F(StaticTest, Precompressed) {
   EXPECT_EQ(body(get("/a.js", "Accept-Encoding: gzip\r\n")), "plain plain plain");
 }
 
+TEST_F(StaticTest, WhatWasCodedBeforeTheFileChangedIsNotSent) {
+  constexpr std::chrono::seconds kCopying{1};
+  dir_.write("a.js", "plain");
+  dir_.write("a.js.gz", "gzip");
+  dir_.write("a.js.br", "br");
+  const auto time = std::filesystem::last_write_time(dir_ / "a.js");
+  std::filesystem::last_write_time(dir_ / "a.js.gz", time - kCopying);
+  std::filesystem::last_write_time(dir_ / "a.js.br", time - 1min);
+  open_site();
+  EXPECT_EQ(body(get("/a.js", "Accept-Encoding: br, gzip;q=0.1\r\n")), "gzip");
+  EXPECT_EQ(body(get("/a.js", "Accept-Encoding: br\r\n")), "plain");
+  // By itself it is a file like any other.
+  EXPECT_EQ(body(get("/a.js.br")), "br");
+  std::filesystem::last_write_time(dir_ / "a.js.br", time);
+  advance(1s);
+  EXPECT_EQ(body(get("/a.js", "Accept-Encoding: br, gzip;q=0.1\r\n")), "br");
+}
+
 TEST_F(StaticTest, SeesAChangedFileWithinASecond) {
   dir_.write("a", "old");
   dir_.write("b", "gone soon");
