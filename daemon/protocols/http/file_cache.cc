@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <utility>
 
 #include "daemon/protocols/http/beneath.h"
@@ -14,6 +15,9 @@
 namespace netd::http {
 
 namespace {
+
+// A file system's time may stand still for this long while a file is changed twice.
+constexpr std::int64_t kTimestampStep = 1'000'000'000;
 
 // How much older than its original a coded sibling may be: the parts of a site that is copied get
 // their times one after another.
@@ -99,7 +103,8 @@ Found FileCache::find(SiteRoot& root, std::string_view path, Monotonic now,
   }
   if (hit != by_key_.end()) {
     Entry& entry = *hit->second;
-    if (entry.identities == opened.identities && entry.name == opened.name) {
+    const bool same = entry.identities == opened.identities && entry.name == opened.name;
+    if (same && entry.is_settled) {
       entry.validated_at = now;
       return found(entry);
     }
@@ -195,6 +200,12 @@ FileCache::Entry FileCache::make_entry(const SiteRoot& root, Opened& opened,
   entry.key = key_;
   entry.name = opened.name;
   entry.identities = opened.identities;
+  // What files are stamped with is the kernel's time and no other.
+  timespec kernel_time{};
+  (void)::clock_gettime(CLOCK_REALTIME, &kernel_time);
+  const std::int64_t settled = nanoseconds(kernel_time) - kTimestampStep;
+  entry.is_settled = std::all_of(opened.identities.begin(), opened.identities.end(),
+                                 [settled](const Identity& i) { return i.changed_ns < settled; });
   entry.memory = sizeof(Entry) + entry.key.size() + entry.name.size();
   for (std::size_t i = 0; i < kCodingCount; ++i) {
     if (!opened.fds[i]) continue;

@@ -108,6 +108,7 @@ class FileCache {
     std::array<Identity, kCodingCount> identities;
     std::array<std::unique_ptr<StoredFile>, kCodingCount> files;
     Monotonic validated_at;
+    bool is_settled = true;  // it was last changed well before it was read
     std::uint64_t memory = 0;
     std::size_t open_files = 0;
   };
@@ -116,6 +117,7 @@ class FileCache {
   [[nodiscard]] static Opened open_path(const SiteRoot& root, std::string_view path);
   /// Puts the folder's index file in its place, if it has one.
   static void open_index(const SiteRoot& root, std::string_view path, Opened& opened);
+  /// Those that are not left over from an earlier version of the file.
   static void open_variants(const SiteRoot& root, Opened& opened);
   [[nodiscard]] static Identity identify(int fd, bool& is_regular, bool& is_folder);
   [[nodiscard]] Entry make_entry(const SiteRoot& root, Opened& opened, std::int64_t now) const;

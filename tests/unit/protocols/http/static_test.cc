@@ -1,6 +1,9 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <cstring>
 #include <filesystem>
 #include <string>
 
@@ -222,6 +225,23 @@ TEST_F(StaticTest, WhatWasCodedBeforeTheFileChangedIsNotSent) {
   std::filesystem::last_write_time(dir_ / "a.js.br", time);
   advance(1s);
   EXPECT_EQ(body(get("/a.js", "Accept-Encoding: br, gzip;q=0.1\r\n")), "br");
+}
+
+// As where the clock of a file system is so coarse that two changes get the same time: a page that
+// is mapped and written once is written again without a new time.
+TEST_F(StaticTest, SeesASecondChangeOfTheSameTime) {
+  dir_.write("a", "old");
+  const UniqueFd fd(::open((dir_ / "a").c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(fd);
+  void* const memory = ::mmap(nullptr, 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  std::memcpy(memory, "one", 3);
+  open_site();
+  EXPECT_EQ(body(get("/a")), "one");
+  std::memcpy(memory, "two", 3);
+  advance(1s);
+  EXPECT_EQ(body(get("/a")), "two");
+  ::munmap(memory, 4);
 }
 
 TEST_F(StaticTest, SeesAChangedFileWithinASecond) {
