@@ -124,6 +124,8 @@ void DataStream::take_bare(char c, std::string& out) {
 void DataStream::watch_header(std::string_view text) {
   for (const char c : text) {
     if (name_matched_ == kNoMatch) return;
+    // The obsolete syntax has blanks before the colon (RFC 5322, section 4.5).
+    if ((c == ' ' || c == '\t') && name_matched_ + 1U == kReceived.size()) continue;
     if (ascii_lower(c) != kReceived[name_matched_]) {
       name_matched_ = kNoMatch;
     } else if (++name_matched_ == kReceived.size()) {

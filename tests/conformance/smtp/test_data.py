@@ -252,6 +252,9 @@ def test_loops_are_broken(server):
         assert client.message(received * 50 + b"\r\nhi").startswith(b"250 ")
         client.envelope("loop@example.org")
         assert client.message(received * 51 + b"\r\nhi").startswith(b"554 5.4.6 ")
+        for field in (received.lower(), received.replace(b":", b" \t:", 1), received.replace(b"; ", b";\r\n\t")):
+            client.envelope("loop@example.org")
+            assert client.message(field * 51 + b"\r\nhi").startswith(b"554 5.4.6 ")
         client.envelope("loop@example.org")
         assert client.message(b"Subject: x\r\n\r\n" + received * 60).startswith(b"250 ")
     assert len(server.files("loop")) == 2

@@ -143,8 +143,9 @@ TEST(DataStream, MeasuresLinesWithoutTheirEndAndDot) {
 TEST(DataStream, CountsReceivedFieldsInTheHeaderAlone) {
   const std::string_view message =
       "Received: a\r\n Received: folded\r\nreceived:b\r\nX-Received: c\r\nReceiver: d\r\n"
-      "Subject: x\r\nRECEIVED: e\r\n\r\nReceived: body\r\n.\r\n";
-  for (std::size_t step = 1; step < 12; ++step) EXPECT_EQ(run(message, step, 5).received, 3U);
+      "Subject: x\r\nRECEIVED: e\r\nReceived \t: f\r\nReceived x: g\r\nRe ceived: h\r\n\r\n"
+      "Received: body\r\n.\r\n";
+  for (std::size_t step = 1; step < 12; ++step) EXPECT_EQ(run(message, step, 5).received, 4U);
   EXPECT_EQ(run("\r\nReceived: a\r\n.\r\n").received, 0U);
 }
 
