@@ -478,7 +478,7 @@ def test_half_an_answer_leaves_no_file(server, tmp_path):
 def test_http_from_nginx_and_over_unix(tmp_path):
     nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if nginx is None:
-        pytest.skip("nginx is not installed")
+        pytest.skip("nginx is not installed (packaging/install-build-deps peers)")
     (tmp_path / "page").write_text("from nginx\n")
     path = tmp_path / "nginx.sock"
     tmp_path.chmod(0o755)

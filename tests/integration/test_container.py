@@ -305,7 +305,8 @@ def test_an_instance_comes_back_with_another_address(bridge, root_of, start):
 def test_the_compose_file_is_one():
     compose = shutil.which("docker-compose") or shutil.which("podman-compose")
     if compose is None:
-        pytest.skip("neither docker-compose nor podman-compose is installed")
+        pytest.skip("neither docker-compose nor podman-compose is installed "
+                    "(packaging/install-build-deps peers)")
     told = run(compose, "-f", PACKAGING / "compose.yaml", "config")
     assert told.returncode == 0, told
     for service in ("app1", "app2", "balancer"):

@@ -58,7 +58,8 @@ pytestmark = pytest.mark.skipif(bool(SANITIZER), reason="what other programs mea
 
 
 def installed(program):
-    return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is not installed")
+    return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is not installed "
+                              "(packaging/install-build-deps peers)")
 
 
 @pytest.fixture
