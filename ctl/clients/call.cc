@@ -1,5 +1,7 @@
 // `netctl call`: a request to one of the instances of a service, as the daemon knows them.
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <random>
 
 #include <nlohmann/json.hpp>
@@ -41,6 +43,43 @@ std::string joined(const std::vector<std::string>& words) {
   for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
   return text;
 }
+
+/// RFC 9110, section 9.2.2. An empty method is GET, or POST with a body.
+bool is_idempotent(const HttpRequest& request) {
+  constexpr std::array<std::string_view, 6> kMethods = {"GET",    "HEAD",    "PUT",
+                                                        "DELETE", "OPTIONS", "TRACE"};
+  if (request.method.empty()) return !request.body;
+  return std::ranges::find(kMethods, request.method) != kMethods.end();
+}
+
+/// All instances that are tried share the time, so that those that are gone leave some to the rest.
+class TimeLeft {
+ public:
+  explicit TimeLeft(const Context& context)
+      : timeout_(context.timeout), limits_all_(context.timeout_given), began_(Clock::now()) {}
+
+  [[nodiscard]] bool is_over() const { return timeout_ > milliseconds(0) && left() <= kNone; }
+  /// For the next of `count` instances.
+  void share(HttpRequest& request, std::size_t count) const {
+    if (timeout_ <= milliseconds(0)) return;
+    constexpr std::size_t kMostShares = 4;
+    request.connect_timeout =
+        std::max(left() / static_cast<long>(std::min(count, kMostShares)), milliseconds(1));
+    if (limits_all_) request.whole_timeout = std::max(left(), milliseconds(1));
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr milliseconds kNone{0};
+
+  [[nodiscard]] milliseconds left() const {
+    return timeout_ - std::chrono::duration_cast<milliseconds>(Clock::now() - began_);
+  }
+
+  const milliseconds timeout_;
+  const bool limits_all_;
+  const Clock::time_point began_;
+};
 
 void aim(HttpRequest& request, const std::string& address, const CallOptions& options) {
   const std::string path = options.path.starts_with('/') ? options.path : "/" + options.path;
@@ -84,13 +123,19 @@ int run_call(const CallOptions& options, const Context& context) {
     return status;
   }
   std::vector<std::string> tried;
+  const TimeLeft time(context);
   for (const auto& address : instances.usable) {
+    if (time.is_over()) break;
+    time.share(*request, instances.usable.size() - tried.size());
     aim(*request, address, options);
-    bool answered = false;
-    const auto answer = ask_and_show(*request, options.http, context, &answered);
+    auto progressed = Progressed::nowhere;
+    auto answer = ask_and_show(*request, options.http, context, &progressed);
     if (answer) return conclude(*answer, options.http, context);
-    // What has begun to answer may have done what was asked for.
-    if (answered) return complain(answer.error(), context);
+    if (progressed == Progressed::answered) return complain(answer.error(), context);
+    if (progressed == Progressed::sent && !is_idempotent(*request)) {
+      answer.error().message += "; it may have been acted upon, so no other instance was asked";
+      return complain(answer.error(), context);
+    }
     tried.push_back(address + " (" + std::string(trouble_word(answer.error().trouble)) + ")");
   }
   std::string message = "service " + options.service + ": ";

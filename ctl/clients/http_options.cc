@@ -136,12 +136,13 @@ Result<HttpRequest> make_request(const HttpOptions& options, const Context& cont
   }
   request.follow = options.follow;
   request.connect_timeout = context.timeout;
+  request.silence_timeout = context.timeout;
   if (context.timeout_given) request.whole_timeout = context.timeout;
   return request;
 }
 
 ClientResult<HttpAnswer> ask_and_show(const HttpRequest& request, const HttpOptions& options,
-                                      const Context& context, bool* answered) {
+                                      const Context& context, Progressed* progressed) {
   if (!options.output.empty()) {
     Download download(options.output);
     const auto broken = [&] {
@@ -152,13 +153,13 @@ ClientResult<HttpAnswer> ask_and_show(const HttpRequest& request, const HttpOpti
     const auto sink = [&](const HttpAnswer& answer, std::string_view data) {
       return download.write(answer, data);
     };
-    auto answer = http_ask(request, sink, answered);
+    auto answer = http_ask(request, sink, progressed);
     if (answer) download.finish();
     if (download.code() != 0) return broken();
     if (answer && !context.json) print(download.summary() + "\n");
     return answer;
   }
-  if (context.json) return http_ask(request, nullptr, answered);
+  if (context.json) return http_ask(request, nullptr, progressed);
   bool shown_head = !options.include;
   TerminalText text;
   const auto show = [&](std::string_view data) {
@@ -173,7 +174,7 @@ ClientResult<HttpAnswer> ask_and_show(const HttpRequest& request, const HttpOpti
     show(data);
     return std::fflush(stdout) == 0;
   };
-  auto answer = http_ask(request, sink, answered);
+  auto answer = http_ask(request, sink, progressed);
   if (answer) show_head(*answer);
   print(text.rest());
   return answer;

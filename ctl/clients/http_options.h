@@ -17,10 +17,11 @@ struct HttpOptions {
 /// Everything of the request but its URL. Fails when a header or file is not usable.
 [[nodiscard]] Result<HttpRequest> make_request(const HttpOptions& options, const Context& context);
 
-/// Asks, and writes the body to standard output or the file as it comes. `answered` as http_ask().
+/// Asks, and writes the body to standard output or the file as it comes. `progressed` as
+/// http_ask().
 [[nodiscard]] ClientResult<HttpAnswer> ask_and_show(const HttpRequest& request,
                                                     const HttpOptions& options,
-                                                    const Context& context, bool* answered);
+                                                    const Context& context, Progressed* progressed);
 
 /// After the body: what there is to say about the answer. kFailed for a status from 400.
 [[nodiscard]] int conclude(const HttpAnswer& answer, const HttpOptions& options,

@@ -20,14 +20,20 @@ constexpr std::size_t kMaxKeptBody = std::size_t{256} << 20;
 struct Transfer {
   HttpAnswer answer;
   const HttpSink* sink = nullptr;
-  bool answered = false;
+  Progressed progressed = Progressed::nowhere;
 };
+
+int on_connected(void* user, char*, char*, int, int) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  if (transfer.progressed == Progressed::nowhere) transfer.progressed = Progressed::sent;
+  return CURL_PREREQFUNC_OK;
+}
 
 std::size_t on_header(const char* data, std::size_t, std::size_t size, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
   HttpAnswer& answer = transfer.answer;
   const std::string_view line = trim({data, size});
-  transfer.answered = true;
+  transfer.progressed = Progressed::answered;
   if (line.starts_with("HTTP/")) {
     // Of several heads, as of a redirect, the last counts.
     const auto words = split_words(line);
@@ -139,8 +145,11 @@ void set_options(CURL* curl, const HttpRequest& request) {
     ::curl_easy_setopt(curl, CURLOPT_MAXREDIRS, kMaxRedirects);
   }
   if (request.connect_timeout > milliseconds(0)) {
-    const auto time = static_cast<long>(request.connect_timeout.count());
-    ::curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, time);
+    ::curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
+                       static_cast<long>(request.connect_timeout.count()));
+  }
+  if (request.silence_timeout > milliseconds(0)) {
+    const auto time = static_cast<long>(request.silence_timeout.count());
     ::curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
     ::curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (time + 999) / 1000);
   }
@@ -168,7 +177,7 @@ HttpClient::HttpClient() : curl_(::curl_easy_init()) {}
 HttpClient::~HttpClient() { ::curl_easy_cleanup(curl_); }
 
 ClientResult<HttpAnswer> HttpClient::ask(const HttpRequest& request, const HttpSink& sink,
-                                         bool* answered) {
+                                         Progressed* progressed) {
   if (curl_ == nullptr) return std::unexpected(ClientError{Trouble::failed, "libcurl: no memory"});
   ::curl_easy_reset(curl_);
   Transfer transfer;
@@ -179,12 +188,14 @@ ClientResult<HttpAnswer> HttpClient::ask(const HttpRequest& request, const HttpS
   set_method(curl_, request);
   ::curl_easy_setopt(curl_, CURLOPT_HTTPHEADER, headers.get());
   ::curl_easy_setopt(curl_, CURLOPT_ERRORBUFFER, details.data());
+  ::curl_easy_setopt(curl_, CURLOPT_PREREQFUNCTION, on_connected);
+  ::curl_easy_setopt(curl_, CURLOPT_PREREQDATA, &transfer);
   ::curl_easy_setopt(curl_, CURLOPT_HEADERFUNCTION, on_header);
   ::curl_easy_setopt(curl_, CURLOPT_HEADERDATA, &transfer);
   ::curl_easy_setopt(curl_, CURLOPT_WRITEFUNCTION, on_body);
   ::curl_easy_setopt(curl_, CURLOPT_WRITEDATA, &transfer);
   const CURLcode code = ::curl_easy_perform(curl_);
-  if (answered != nullptr) *answered = transfer.answered;
+  if (progressed != nullptr) *progressed = transfer.progressed;
   if (code != CURLE_OK) return std::unexpected(error_of(curl_, code, details.data(), request));
   HttpAnswer& answer = transfer.answer;
   (void)::curl_easy_getinfo(curl_, CURLINFO_RESPONSE_CODE, &answer.status);
@@ -198,8 +209,8 @@ ClientResult<HttpAnswer> HttpClient::ask(const HttpRequest& request, const HttpS
 }
 
 ClientResult<HttpAnswer> http_ask(const HttpRequest& request, const HttpSink& sink,
-                                  bool* answered) {
-  return HttpClient().ask(request, sink, answered);
+                                  Progressed* progressed) {
+  return HttpClient().ask(request, sink, progressed);
 }
 
 }  // namespace netd::ctl

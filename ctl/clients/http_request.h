@@ -20,7 +20,8 @@ struct HttpRequest {
   std::string unix_socket;               ///< empty: the URL's host
   std::string proxy;                     ///< empty: none, whatever the environment says
   bool follow = false;                   ///< redirects, ten at most
-  milliseconds connect_timeout{30'000};  ///< also for a peer that has gone silent; zero: none
+  milliseconds connect_timeout{30'000};  ///< zero: none
+  milliseconds silence_timeout{30'000};  ///< for a peer that has gone silent; zero: none
   milliseconds whole_timeout{0};         ///< for all of it; zero: none
   bool fresh_connection = false;
 };
@@ -44,11 +45,17 @@ struct HttpAnswer {
 /// Takes a part of the body; `answer` has its head. False ends the transfer.
 using HttpSink = std::function<bool(const HttpAnswer& answer, std::string_view data)>;
 
-/// An error means that there is no whole answer; `answered`, where given, tells whether a first
-/// byte of one came.
+/// How far a request has come.
+enum class Progressed : std::uint8_t {
+  nowhere,   ///< no byte of it has been sent
+  sent,      ///< some may have been, and nobody knows what was made of them
+  answered,  ///< a first byte of an answer has come
+};
+
+/// An error means that there is no whole answer; `progressed`, where given, tells how far it came.
 [[nodiscard]] ClientResult<HttpAnswer> http_ask(const HttpRequest& request,
                                                 const HttpSink& sink = nullptr,
-                                                bool* answered = nullptr);
+                                                Progressed* progressed = nullptr);
 
 /// Connections are kept between the requests of one client.
 class HttpClient {
@@ -59,7 +66,7 @@ class HttpClient {
   HttpClient& operator=(const HttpClient&) = delete;
 
   [[nodiscard]] ClientResult<HttpAnswer> ask(const HttpRequest& request, const HttpSink& sink,
-                                             bool* answered);
+                                             Progressed* progressed);
 
  private:
   void* curl_;  // a CURL*

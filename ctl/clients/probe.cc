@@ -125,6 +125,7 @@ class HttpProbe final : public Probe {
 
   ClientResult<double> measure(milliseconds timeout) override {
     request_.connect_timeout = timeout;
+    request_.silence_timeout = timeout;
     request_.whole_timeout = timeout;
     const auto sink = [](const HttpAnswer&, std::string_view) { return true; };
     const auto answer = client_.ask(request_, sink, nullptr);

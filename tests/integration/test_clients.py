@@ -11,8 +11,10 @@ import socket
 import socketserver
 import subprocess
 import threading
+import time
 
 import pytest
+from black_hole import black_hole
 from netd_process import DEADLINE, NETCTL, until
 
 
@@ -192,20 +194,6 @@ def test_an_echo_that_closes_early(server):
 # ---- The three ways of not getting through, by every client.
 
 
-def black_hole():
-    """A listening socket whose queue is full: the kernel answers no further SYN."""
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    listening.listen(0)
-    fillers = []
-    for _ in range(4):
-        filler = socket.socket()
-        filler.setblocking(False)
-        filler.connect_ex(listening.getsockname())
-        fillers.append(filler)
-    return listening, fillers
-
-
 CLIENTS = {
     "echo": lambda host, port: ["echo", f"{host}:{port}", "x"],
     "connect": lambda host, port: ["connect", f"{host}:{port}"],
@@ -227,10 +215,8 @@ def test_why_a_peer_is_not_reached(client, free_port):
     assert result.returncode == 1 and "does not resolve" in result.stderr, result.stderr
     assert "refused" not in result.stderr.lower() and "timed out" not in result.stderr
 
-    listening, fillers = black_hole()
-    result = netctl("--timeout", "0.3", *command("127.0.0.1", listening.getsockname()[1]))
-    for one in (listening, *fillers):
-        one.close()
+    with black_hole() as gone:
+        result = netctl("--timeout", "0.3", *command(*gone.split(":")))
     assert result.returncode == 1 and "timed out" in result.stderr, result.stderr
     assert "refused" not in result.stderr.lower() and "does not resolve" not in result.stderr
 
@@ -580,11 +566,9 @@ def test_scan(server, free_port):
 
 
 def test_scan_finds_what_answers_nothing():
-    listening, fillers = black_hole()
-    port = listening.getsockname()[1]
-    answer = succeed_json("--timeout", "0.3", "scan", "127.0.0.1", port)
-    for one in (listening, *fillers):
-        one.close()
+    with black_hole() as gone:
+        port = int(gone.split(":")[1])
+        answer = succeed_json("--timeout", "0.3", "scan", "127.0.0.1", port)
     assert answer["ports"] == [{"port": port, "state": "filtered"}]
 
 
@@ -651,16 +635,52 @@ def test_call_tries_the_instances(netd, pages, free_port, server):
                   "[service none]\nhealth = off\n"
                   f"instance = 127.0.0.1:{free_port}\ninstance = {broken}\n")
     for _ in range(6):
-        result = daemon.netctl("call", "users", "/users/1", "-d", "x")
+        result = daemon.netctl("call", "users", "/users/1", "-X", "PUT", "-d", "x")
         assert result.returncode == 0, result.stderr
         told = json.loads(result.stdout)
-        assert (told["method"], told["path"], told["body"]) == ("POST", "/users/1", "x")
+        assert (told["method"], told["path"], told["body"]) == ("PUT", "/users/1", "x")
     result = daemon.netctl("call", "none", "/")
     assert (result.returncode, result.stdout) == (1, "")
     assert str(free_port) in result.stderr and broken in result.stderr
     result = daemon.netctl("call", "other", "/")
     assert result.returncode == 1 and "users" in result.stderr
     assert daemon.netctl("call", "users", "/missing").returncode == 1
+
+
+@pytest.mark.parametrize("options, repeats", [
+    ([], True), (["-X", "HEAD"], True), (["-X", "PUT", "-d", "x"], True), (["-X", "DELETE"], True),
+    (["-d", "x"], False), (["-X", "POST"], False), (["-X", "PATCH", "-d", "x"], False),
+    (["-X", "BREW"], False)])
+def test_call_repeats_only_what_may_be(netd, free_port, server, options, repeats):
+    """RFC 9110, section 9.2.2: once it has been sent, nobody knows what was made of it."""
+    asked = []
+
+    def cut(connection):
+        asked.append(connection.recv(65536))
+
+    first, second = server(cut).target, server(cut).target
+    daemon = netd(f"[service users]\nhealth = off\ninstance = {first}\ninstance = {second}\n"
+                  f"instance = 127.0.0.1:{free_port}\n")
+    result = daemon.netctl("call", "users", "/", *options)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert len(asked) == (2 if repeats else 1)
+    words = "no instance answered; tried" if repeats else "it may have been acted upon"
+    assert words in result.stderr
+    result = daemon.netctl("--json", "call", "users", "/", *options)
+    assert words in json.loads(result.stdout)["message"]
+
+
+def test_call_shares_its_time_among_instances_that_are_gone(netd, pages):
+    with contextlib.ExitStack() as stack:
+        gone = "".join(f"instance = {stack.enter_context(black_hole())}\n" for _ in range(3))
+        daemon = netd(f"[service gone]\nhealth = off\n{gone}[service users]\nhealth = off\n{gone}"
+                      f"instance = {pages.removeprefix('http://')}\n")
+        begin = time.monotonic()
+        result = daemon.netctl("--timeout", "1", "call", "gone", "/")
+        assert result.returncode == 1 and result.stderr.count("timed_out") == 3, result
+        assert time.monotonic() - begin < 2
+        for _ in range(3):
+            assert daemon.netctl("--timeout", "2", "call", "users", "/", "-d", "x").returncode == 0
 
 
 def test_every_client_explains_itself():
