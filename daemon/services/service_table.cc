@@ -51,8 +51,10 @@ void SharedInstance::set_health(Health health) {
   if (health == Health::healthy) penalty_until_.store(0, std::memory_order_relaxed);
 }
 
-void SharedInstance::failed(Monotonic now) {
-  penalty_until_.store((now + kPenalty).time_since_epoch().count(), std::memory_order_relaxed);
+void SharedInstance::failed(Monotonic now, Duration cost) {
+  const Duration penalty = std::clamp<Duration>(
+      std::min<Duration>(cost, kMostPenalty) * kPenaltyFactor, kLeastPenalty, kMostPenalty);
+  penalty_until_.store((now + penalty).time_since_epoch().count(), std::memory_order_relaxed);
 }
 
 bool SharedInstance::failed_lately(Monotonic now) const {
@@ -72,19 +74,28 @@ bool InstanceChoice::was_tried(std::size_t index) const {
   return std::ranges::any_of(tried_, [index](const auto& one) { return one.first == index; });
 }
 
+bool InstanceChoice::is_open(std::size_t index) const {
+  return service_.instances[index]->health() != Health::unhealthy && !was_tried(index);
+}
+
+std::size_t InstanceChoice::open_count() const {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < service_.instances.size(); ++i) count += is_open(i) ? 1U : 0U;
+  return count;
+}
+
 std::size_t InstanceChoice::next(Monotonic now) {
+  chosen_at_ = now;
+  current_ = kNone;
+  if (left_ <= Duration::zero()) return kNone;
   // Those that failed a moment ago come last: a client need not find that out again.
   std::size_t good = 0;
   std::size_t doubtful = 0;
-  const auto is_open = [this](std::size_t index) {
-    return service_.instances[index]->health() != Health::unhealthy && !was_tried(index);
-  };
   // Another thread may change an instance between two looks at it, so each index is judged again
   // where it is taken, and the first that still fits stands in when the counts have changed.
   for (std::size_t i = 0; i < service_.instances.size(); ++i) {
     if (is_open(i)) ++(service_.instances[i]->failed_lately(now) ? doubtful : good);
   }
-  current_ = kNone;
   if (good + doubtful == 0) return kNone;
   std::size_t skip = random_below(good > 0 ? good : doubtful);
   for (std::size_t i = 0; i < service_.instances.size(); ++i) {
@@ -96,7 +107,23 @@ std::size_t InstanceChoice::next(Monotonic now) {
   return current_;
 }
 
-void InstanceChoice::failed(std::string why) { tried_.emplace_back(current_, std::move(why)); }
+Duration InstanceChoice::begin_connecting(Monotonic now) {
+  connecting_ = true;
+  connecting_since_ = now;
+  const auto shares = std::clamp<std::size_t>(open_count(), 1, kMostShares);
+  return std::max(left_ / static_cast<Duration::rep>(shares),
+                  std::min<Duration>(left_, kLeastShare));
+}
+
+void InstanceChoice::connected(Monotonic now) {
+  if (std::exchange(connecting_, false)) left_ -= now - connecting_since_;
+}
+
+void InstanceChoice::failed(std::string why, Monotonic now) {
+  connected(now);
+  service_.instances[current_]->failed(now, now - chosen_at_);
+  tried_.emplace_back(current_, std::move(why));
+}
 
 std::string InstanceChoice::account() const {
   if (tried_.empty()) {
@@ -108,6 +135,9 @@ std::string InstanceChoice::account() const {
   for (const auto& [index, why] : tried_) {
     text += (index == tried_.front().first ? " " : ", ") + service_.instances[index]->name() +
             " (" + why + ")";
+  }
+  if (const std::size_t left = open_count(); left > 0) {
+    text += "; no time was left for " + std::to_string(left) + " more";
   }
   return text;
 }

@@ -22,8 +22,11 @@ enum class Health : std::uint8_t { unknown, healthy, unhealthy };
 /// One instance. Any thread.
 class SharedInstance {
  public:
-  /// One that could not be connected to is chosen after the others for so long.
-  static constexpr std::chrono::seconds kPenalty{1};
+  /// One that failed a client is chosen after the others for a multiple of the time that it cost
+  /// this client, within these bounds: a refused connection is cheap to find out about again.
+  static constexpr int kPenaltyFactor = 10;
+  static constexpr std::chrono::seconds kLeastPenalty{1};
+  static constexpr std::chrono::seconds kMostPenalty{10};
 
   /// `clock` must outlive the instance.
   SharedInstance(const Endpoint& address, const Clock& clock,
@@ -36,10 +39,10 @@ class SharedInstance {
   [[nodiscard]] Resolver* resolver() const { return resolver_.get(); }
 
   [[nodiscard]] Health health() const { return health_.load(std::memory_order_relaxed); }
-  /// The health checks' verdict.
+  /// The health checks' verdict. A good one ends the penalty.
   void set_health(Health health);
-  /// A worker could not connect.
-  void failed(Monotonic now);
+  /// A client was failed, after it had waited for `cost`.
+  void failed(Monotonic now, Duration cost);
   [[nodiscard]] bool failed_lately(Monotonic now) const;
 
  private:
@@ -74,26 +77,43 @@ class ServiceTable {
   std::vector<std::shared_ptr<const SharedService>> services_;
 };
 
-/// The instances of a service in the order in which one client tries them: at random, each once.
+/// The instances of a service in the order in which one client tries them: at random, each once,
+/// for as long as the client may wait for connections.
 class InstanceChoice {
  public:
   static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+  /// One instance gets this part of the time that is left, or more where fewer are left, ...
+  static constexpr std::size_t kMostShares = 4;
+  /// ... and no less than this while there is any: many that are gone must not starve the rest.
+  static constexpr std::chrono::milliseconds kLeastShare{50};
 
-  /// `service` must outlive the choice.
-  explicit InstanceChoice(const SharedService& service) : service_(service) {}
+  /// `service` must outlive the choice. `connect_timeout` is for all connections together; what an
+  /// instance does with a connection that it has accepted is not counted.
+  InstanceChoice(const SharedService& service, Duration connect_timeout)
+      : service_(service), left_(connect_timeout) {}
 
   /// The index of one that was not chosen yet and is not known to be unhealthy; kNone when there is
-  /// none left.
+  /// none left, or no time.
   [[nodiscard]] std::size_t next(Monotonic now);
-  /// Notes why the instance that was chosen last did not do.
-  void failed(std::string why);
+  /// A connection to the instance that was chosen last begins: how long it may take.
+  [[nodiscard]] Duration begin_connecting(Monotonic now);
+  /// It is there.
+  void connected(Monotonic now);
+  /// Notes why the instance that was chosen last did not do, and has the next clients try it last.
+  void failed(std::string why, Monotonic now);
   /// What to say when none is left: which were tried, and what came of it; or that none is healthy.
   [[nodiscard]] std::string account() const;
 
  private:
   [[nodiscard]] bool was_tried(std::size_t index) const;
+  [[nodiscard]] bool is_open(std::size_t index) const;
+  [[nodiscard]] std::size_t open_count() const;
 
   const SharedService& service_;
+  Duration left_;        // of the time for connecting
+  Monotonic chosen_at_;  // the instance that was chosen last
+  Monotonic connecting_since_;
+  bool connecting_ = false;
   std::size_t current_ = kNone;
   std::vector<std::pair<std::size_t, std::string>> tried_;  // and why it did not do
 };

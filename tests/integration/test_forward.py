@@ -7,6 +7,7 @@ import socket
 import threading
 
 import pytest
+from black_hole import black_hole
 from netd_process import DEADLINE, at_end, until
 
 
@@ -253,3 +254,18 @@ def test_a_service_without_instances_that_answer_closes(netd):
     with daemon.connect("way") as client:
         assert at_end(client)
     daemon.wait_for_log("no instance answers: 127.0.0.1:1 .connect 127.0.0.1:1: Connection refused")
+
+
+def test_instances_that_have_vanished_share_the_time(netd):
+    with contextlib.ExitStack() as stack:
+        target = stack.enter_context(tcp_target())
+        instances = "instance = 127.0.0.1:%d\n" % target.getsockname()[1]
+        for _ in range(2):
+            instances += f"instance = {stack.enter_context(black_hole())}\n"
+        daemon = netd(config("service users", "connect_timeout = 1s\n"
+                             f"[service users]\nhealth = off\n{instances}"))
+        for _ in range(4):
+            with joined(daemon, target) as (client, accepted):
+                say_hello(client, accepted)
+                assert transfer(client, accepted, b"more") == b"more"
+                assert transfer(accepted, client, b"back") == b"back"

@@ -6,33 +6,13 @@ import os
 import signal
 import socket
 import threading
+import time
 
 import pytest
-from http_instance import OK, Instance
+from black_hole import black_hole
+from http_instance import OK, UPGRADE, Instance, config, echo_tunnel, proxied
 from netd_process import DEADLINE, at_end, until
 from raw_http import RawConnection
-
-
-def config(*instances, more="", service=""):
-    lines = "".join(f"instance = {getattr(one, 'name', one)}\n" for one in instances)
-    return f"""
-[listener web]
-protocol = http
-listen = tcp:127.0.0.1:0
-access_log = off
-route = / proxy users
-route = /info info
-{more}
-[service users]
-health = off
-{lines}{service}"""
-
-
-@contextlib.contextmanager
-def proxied(netd, answer=OK, **options):
-    with Instance(answer) as instance:
-        daemon = netd(config(instance, **options))
-        yield daemon.port("web"), instance
 
 
 def get(port, target="/", fields=(), method="GET", body=b"", version="1.1"):
@@ -539,11 +519,90 @@ def test_one_that_closes_without_a_word_is_passed_over(netd, size):
         assert bad.requests and all(request.body == body for request in good.requests)
 
 
-def test_what_may_not_be_repeated_is_not(netd):
+@pytest.mark.parametrize("method", ["POST", "PATCH", "BREW", "get"])
+@pytest.mark.parametrize("size", [0, 3])
+def test_what_may_not_be_repeated_is_not(netd, method, size):
     with Instance(None) as one, Instance(None) as two:
         port = netd(config(one, two)).port("web")
-        assert get(port, method="POST", body=b"pay").status == 502
+        answer = get(port, method=method, body=b"x" * size)
+        assert answer.status == 502 and b"without an answer" in answer.body
         assert len(one.requests) + len(two.requests) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+def test_what_may_be_repeated_is_tried_with_each(netd, method):
+    with Instance(None) as one, Instance(None) as two:
+        port = netd(config(one, two)).port("web")
+        assert get(port, method=method).status == 503
+        assert len(one.requests) == len(two.requests) == 1
+
+
+def test_what_may_not_be_repeated_takes_no_connection_that_may_be_closing(netd):
+    """Each goes out on a new one, which no time-out of the instance can end in the same moment."""
+    with proxied(netd) as (port, instance):
+        assert get(port).status == 200
+        for count in range(2, 5):
+            assert get(port, method="POST", body=b"x").status == 200
+            assert instance.connections == count
+
+
+def broken(how):
+    def answer(_request, connection):
+        if how == "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            connection.close()
+        return {"closes": None, "reset": None, "rubbish": b"SSH-2.0-x\r\n"}[how]
+
+    return answer
+
+
+@pytest.mark.parametrize("how", ["closes", "reset", "rubbish"])
+def test_one_that_failed_is_left_alone_for_a_while(netd, how):
+    """One client finds out; the next ones are spared."""
+    with Instance(broken(how)) as bad, Instance() as good:
+        port = netd(config(bad, good)).port("web")
+        until(lambda: get(port, method="POST", body=b"x").status == 502, "the one that is broken")
+        count = len(bad.requests)
+        assert count == 1
+        assert [get(port, method="POST", body=b"x").status for _ in range(10)] == [200] * 10
+        assert len(bad.requests) == count
+
+
+def test_one_that_failed_is_asked_again_where_no_other_is_left(netd):
+    with Instance(None) as instance:
+        port = netd(config(instance)).port("web")
+        assert get(port).status == 503
+        instance.answer = OK
+        assert get(port).status == 200
+
+
+def timed(port):
+    begin = time.monotonic()
+    status = get(port).status
+    return status, time.monotonic() - begin
+
+
+def test_one_that_has_vanished_costs_one_client_its_share_of_the_time(netd):
+    with black_hole() as gone, Instance() as instance:
+        port = netd(config(gone, instance, service="connect_timeout = 1s\n")).port("web")
+        waited = []
+        while not waited or max(waited) < 0.4:  # until one has found out
+            status, seconds = timed(port)
+            assert status == 200
+            waited.append(seconds)
+        assert waited[-1] < 0.9
+        more = [timed(port) for _ in range(10)]
+        assert [status for status, _ in more] == [200] * 10
+        assert sum(seconds for _, seconds in more) < 0.5, more
+
+
+def test_all_that_have_vanished_cost_the_time_once(netd):
+    with contextlib.ExitStack() as stack:
+        gone = [stack.enter_context(black_hole()) for _ in range(6)]
+        port = netd(config(*gone, service="connect_timeout = 500ms\n")).port("web")
+        for _ in range(2):
+            status, seconds = timed(port)
+            assert status == 503 and 0.4 < seconds < 1.5
 
 
 def test_when_none_is_left_it_says_which_were_tried(netd):
@@ -711,18 +770,6 @@ def test_a_client_that_goes_away_frees_the_instance(netd):
             connection.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             assert connection._more()
         assert gone.wait(DEADLINE)
-
-
-UPGRADE = (b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n"
-           b"Upgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n")
-
-
-def echo_tunnel(request, connection):
-    assert request.get("upgrade") == "websocket" and request.get("connection") == "Upgrade"
-    connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n"
-                       b"Upgrade: websocket\r\n\r\nhello")
-    while data := connection.recv(65536):
-        connection.sendall(data)
 
 
 def test_an_upgraded_connection_is_passed_through(netd):

@@ -1,4 +1,5 @@
-"""An instance of a service, as a test wants it: what it answers, byte by byte, or how it fails."""
+"""An instance of a service, as a test wants it: what it answers, byte by byte, or how it fails; and a
+netd that passes requests on to such."""
 
 import contextlib
 import dataclasses
@@ -100,3 +101,37 @@ class Instance:
 
     def __exit__(self, *_):
         self.close()
+
+
+def config(*instances, more="", service=""):
+    lines = "".join(f"instance = {getattr(one, 'name', one)}\n" for one in instances)
+    return f"""
+[listener web]
+protocol = http
+listen = tcp:127.0.0.1:0
+access_log = off
+route = / proxy users
+route = /info info
+{more}
+[service users]
+health = off
+{lines}{service}"""
+
+
+@contextlib.contextmanager
+def proxied(netd, answer=OK, **options):
+    with Instance(answer) as instance:
+        daemon = netd(config(instance, **options))
+        yield daemon.port("web"), instance
+
+
+UPGRADE = (b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n"
+           b"Upgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n")
+
+
+def echo_tunnel(request, connection):
+    assert request.get("upgrade") == "websocket" and request.get("connection") == "Upgrade"
+    connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n"
+                       b"Upgrade: websocket\r\n\r\nhello")
+    while data := connection.recv(65536):
+        connection.sendall(data)

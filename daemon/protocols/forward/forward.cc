@@ -85,7 +85,7 @@ constexpr std::array<config::SettingRow, 3> kRows = {{
     {.key = "connect_timeout",
      .kind = config::ValueKind::duration,
      .default_value = "5s",
-     .help = "how long the target may take to accept, with the look-up of its name",
+     .help = "how long the target may take to accept, with look-ups of names",
      .minimum = 1,
      .maximum = 3'600'000},
     // Silence means little in somebody else's protocol; peers that are gone are found by

@@ -53,7 +53,7 @@ struct Settings {
   // shared_ptr: the workers' protocols of one listener share both.
   std::shared_ptr<Target> target;
   std::shared_ptr<const services::SharedService> service;
-  std::chrono::milliseconds connect_timeout{};  ///< for each instance
+  std::chrono::milliseconds connect_timeout{};  ///< for all instances that are tried
   std::chrono::milliseconds idle_timeout{};
   /// The target's side of the connections; the client's side is what the listener counts.
   TrafficCounters counters;

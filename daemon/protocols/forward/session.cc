@@ -26,7 +26,9 @@ void keep_alive(int fd) {
 }  // namespace
 
 ClientSession::ClientSession(Connection& connection, Settings& settings)
-    : Session(connection), settings_(settings), choice_(*settings.service) {}
+    : Session(connection),
+      settings_(settings),
+      choice_(*settings.service, settings.connect_timeout) {}
 
 ClientSession::~ClientSession() = default;
 
@@ -46,19 +48,18 @@ void ClientSession::try_next() {
     return;
   }
   const services::SharedInstance& to = *settings_.service->instances[instance];
-  connector_.emplace(connection().dispatcher(),
-                     [this, instance](Result<Connector::Connected> outcome) {
-                       on_connected(instance, std::move(outcome));
-                     });
-  connector_->start(to.address(), to.resolver(), settings_.connect_timeout);
+  connector_.emplace(connection().dispatcher(), [this](Result<Connector::Connected> outcome) {
+    on_connected(std::move(outcome));
+  });
+  connector_->start(to.address(), to.resolver(),
+                    choice_.begin_connecting(connection().dispatcher().now()));
 }
 
-void ClientSession::on_connected(std::size_t instance, Result<Connector::Connected> outcome) {
+void ClientSession::on_connected(Result<Connector::Connected> outcome) {
   if (!connection().is_open()) return;
   if (!outcome) {
-    settings_.service->instances[instance]->failed(connection().dispatcher().now());
     last_error_ = outcome.error().what();
-    choice_.failed(last_error_);
+    choice_.failed(last_error_, connection().dispatcher().now());
     try_next();
     return;
   }

@@ -40,7 +40,7 @@ class ClientSession final : public Session, private ConnectionOwner {
   static constexpr std::chrono::seconds kDrainSilence{1};
   /// Connects to an instance that was not tried yet.
   void try_next();
-  void on_connected(std::size_t instance, Result<Connector::Connected> outcome);
+  void on_connected(Result<Connector::Connected> outcome);
   void give_up(const std::string& why);
 
   void on_upstream_open();

@@ -44,7 +44,7 @@ ProxyTransaction::ProxyTransaction(ProxyHandler& handler, ProxyClient& client,
     : handler_(handler),
       client_(client),
       client_connection_(connection),
-      choice_(handler.service()),
+      choice_(handler.service(), handler.service().connect_timeout),
       is_head_(request.method == Method::head),
       http_1_0_(request.minor_version == 0),
       asks_upgrade_(asks_for_upgrade(request, framing)),
@@ -89,22 +89,23 @@ void ProxyTransaction::try_next() {
 
 void ProxyTransaction::connect(std::size_t instance) {
   phase_ = Phase::connecting;
-  const services::SharedService& service = handler_.service();
-  const services::SharedInstance& to = *service.instances[instance];
+  const services::SharedInstance& to = *handler_.service().instances[instance];
   connector_.emplace(client_connection_.dispatcher(),
                      [this, instance](Result<Connector::Connected> outcome) {
                        on_connected(instance, std::move(outcome));
                      });
-  connector_->start(to.address(), to.resolver(), service.connect_timeout);
+  connector_->start(to.address(), to.resolver(),
+                    choice_.begin_connecting(client_connection_.dispatcher().now()));
 }
 
 void ProxyTransaction::on_connected(std::size_t instance, Result<Connector::Connected> outcome) {
+  const Monotonic now = client_connection_.dispatcher().now();
   if (outcome) {
+    choice_.connected(now);
     attach(handler_.pool().add(instance, std::move(*outcome)));
     return;
   }
-  handler_.service().instances[instance]->failed(client_connection_.dispatcher().now());
-  choice_.failed(outcome.error().what());
+  choice_.failed(outcome.error().what(), now);
   try_next();
 }
 
@@ -115,8 +116,10 @@ void ProxyTransaction::attach(Upstream& upstream) {
   parser_ = ResponseParser();
   Connection& connection = upstream.connection();
   upstream_bytes_before_ = connection.bytes_in();
-  connection.set_idle_timeout(handler_.service().answer_timeout);
   kept_all_ = is_idempotent_ && request_.size() <= kMaxKept;
+  const services::SharedService& service = handler_.service();
+  doubts_delivery_ = kept_all_ && service.connect_timeout < service.answer_timeout;
+  connection.set_idle_timeout(doubts_delivery_ ? service.connect_timeout : service.answer_timeout);
   if (kept_all_) {
     connection.write(request_);
   } else {
@@ -201,19 +204,22 @@ void ProxyTransaction::attempt_failed(const std::string& why) {
   const bool repeat = may_repeat();
   const bool was_reused = upstream_->is_reused();
   let_go();
-  if (!repeat) {
-    end_with_error(502, handler_.service().instances[instance]->name() + " " + why);
-  } else if (was_reused) {
+  if (repeat && was_reused) {
     // The instance had closed an idle connection: that says nothing about the instance.
     connect(instance);
-  } else {
-    choice_.failed(why);
+    return;
+  }
+  if (!answer_begun_) choice_.failed(why, client_connection_.dispatcher().now());
+  if (repeat) {
     try_next();
+  } else {
+    end_with_error(502, handler_.service().instances[instance]->name() + " " + why);
   }
 }
 
 void ProxyTransaction::fail_with(int status, const std::string& why) {
   const std::string name = handler_.service().instances[upstream_->instance()]->name();
+  if (!answer_begun_) choice_.failed(why, client_connection_.dispatcher().now());
   let_go();
   end_with_error(status, name + ": " + why);
 }
@@ -230,13 +236,15 @@ void ProxyTransaction::end_with_error(int status, const std::string& why) {
 
 void ProxyTransaction::let_go() {
   out().clear();
-  if (upstream_ != nullptr) std::exchange(upstream_, nullptr)->drop();
+  if (upstream_ == nullptr) return;
+  const bool broke = is_tunnel() && client_connection_.error() != 0;
+  std::exchange(upstream_, nullptr)->drop(broke);
 }
 
 void ProxyTransaction::abandon() {
-  phase_ = Phase::done;
   connector_.reset();
   let_go();
+  phase_ = Phase::done;
 }
 
 void ProxyTransaction::on_upstream_end() {
@@ -266,6 +274,21 @@ void ProxyTransaction::on_upstream_closed(int error) noexcept {
   }
 }
 
+/// The instance may take its time, but its kernel takes a request at once: a connection from which
+/// not even that is heard leads to a machine that is gone. True when it was given up.
+bool ProxyTransaction::gives_up_undelivered() {
+  if (!doubts_delivery_) return false;
+  doubts_delivery_ = false;
+  Connection& connection = upstream_->connection();
+  if (body_complete_ && may_repeat() && connection.unsent() > 0) {
+    attempt_failed("has vanished");
+  } else {
+    const services::SharedService& service = handler_.service();
+    connection.set_idle_timeout(service.answer_timeout - service.connect_timeout);
+  }
+  return true;
+}
+
 void ProxyTransaction::on_upstream_timeout() {
   if (phase_ == Phase::tunnel) {
     phase_ = Phase::done;
@@ -273,6 +296,7 @@ void ProxyTransaction::on_upstream_timeout() {
     client_.on_proxy_tunnel_end();
     return;
   }
+  if (gives_up_undelivered()) return;
   // A client that does not read, or does not send, is the session's to judge.
   const bool client_is_slow =
       client_connection_.backlogged() || (!body_complete_ && !client_paused_);
@@ -373,6 +397,8 @@ void ProxyTransaction::begin_answer(const ResponseHead& head, const ConnectionOp
   upstream_keep_alive_ = framing.keep_alive;
   status_ = head.status;
   answer_begun_ = true;
+  doubts_delivery_ = false;
+  upstream_->connection().set_idle_timeout(handler_.service().answer_timeout);
   write_forwarded_answer(
       out(), {.head = head,
               .options = options,

@@ -99,6 +99,7 @@ class ProxyTransaction final : public DeferredDeletable, private UpstreamUser {
   void on_connected(std::size_t instance, Result<Connector::Connected> outcome);
   void attach(Upstream& upstream);
   void attempt_failed(const std::string& why);
+  [[nodiscard]] bool gives_up_undelivered();
   void fail_with(int status, const std::string& why);
   void end_with_error(int status, const std::string& why);
   void let_go();
@@ -147,7 +148,8 @@ class ProxyTransaction final : public DeferredDeletable, private UpstreamUser {
   bool request_chunked_ : 1;
   bool is_idempotent_ : 1;
   bool body_complete_ : 1 = false;
-  bool kept_all_ : 1 = true;  // request_ holds all that was sent
+  bool kept_all_ : 1 = true;          // request_ holds all that was sent
+  bool doubts_delivery_ : 1 = false;  // the connection's time-out is that of connecting
   bool client_paused_ : 1 = false;
   bool answer_begun_ : 1 = false;
   bool answer_chunked_ : 1 = false;

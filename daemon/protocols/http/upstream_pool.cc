@@ -7,9 +7,9 @@ namespace netd::http {
 
 // ---- Upstream.
 
-void Upstream::drop() {
+void Upstream::drop(bool reset) {
   user_ = nullptr;
-  connection().abort();
+  connection().abort(reset);
 }
 
 std::size_t Upstream::on_data(std::string_view input) {

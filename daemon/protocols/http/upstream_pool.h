@@ -47,8 +47,9 @@ class Upstream final : public Session {
 
   /// Null: nobody uses it any more.
   void set_user(UpstreamUser* user) { user_ = user; }
-  /// The user is done with it: closes without telling.
-  void drop();
+  /// The user is done with it: closes without telling. `reset`: the instance must not take it for
+  /// an end that was meant.
+  void drop(bool reset = false);
 
   std::size_t on_data(std::string_view input) override;
   void on_end() override;
