@@ -12,6 +12,7 @@
 #include "daemon/base/text.h"
 #include "daemon/config/loader.h"
 #include "daemon/config/rows.h"
+#include "daemon/config/value.h"
 #include "daemon/protocols/protocol.h"
 
 namespace netd::config {
@@ -143,6 +144,27 @@ std::string roff(std::string_view text) {
   return out;
 }
 
+/// "from 1s to 1h" or "at least 1"; empty where every number goes.
+std::string range_of(const SettingRow& row) {
+  const bool is_number = row.kind == ValueKind::integer || row.kind == ValueKind::duration ||
+                         row.kind == ValueKind::size;
+  if (!is_number) return {};
+  const std::string text = expectation(row);
+  const auto start = std::min(text.rfind("from "), text.rfind("at least "));
+  return start == std::string::npos ? std::string() : text.substr(start);
+}
+
+/// Settings that the manual explains below a heading.
+std::vector<std::string> keys_explained(const std::string& part) {
+  std::vector<std::string> keys;
+  for (const std::string_view line : split(part, '\n')) {
+    constexpr std::string_view kTag = ".It Ic ";
+    if (!line.starts_with(kTag) || line.find(" No = ") == std::string_view::npos) continue;
+    keys.emplace_back(line.substr(kTag.size(), line.find(' ', kTag.size()) - kTag.size()));
+  }
+  return keys;
+}
+
 void expect_explained(const std::string& heading, std::span<const SettingRow> rows) {
   const std::string part = manual_part(heading);
   EXPECT_FALSE(part.empty()) << heading;
@@ -156,9 +178,15 @@ void expect_explained(const std::string& heading, std::span<const SettingRow> ro
       EXPECT_NE(item.find("Default:\n.Ql " + roff(row.default_value) + " "), std::string::npos)
           << heading << " " << row.key << ": " << row.default_value;
     }
+    EXPECT_NE(item.find(range_of(row)), std::string::npos)
+        << heading << "|" << row.key << "|" << range_of(row);
     EXPECT_EQ(item.find(".Em restart") == std::string::npos, row.reloadable) << row.key;
     EXPECT_EQ(item.find("equired.\n") == std::string::npos, !row.required) << row.key;
     EXPECT_EQ(item.find("A list") == std::string::npos, !row.list) << row.key;
+  }
+  for (const std::string& key : keys_explained(part)) {
+    EXPECT_TRUE(std::ranges::any_of(rows, [&key](const auto& row) { return row.key == key; }))
+        << heading << " explains " << key << ", which nobody reads";
   }
 }
 
