@@ -25,7 +25,10 @@ class Connection::Callback {
   explicit Callback(Connection& connection) : connection_(connection) {
     outermost_ = !connection.in_callback_;
     connection.in_callback_ = true;
-    if (outermost_ && connection.io_.writer == nullptr) connection.io_.writer = &connection;
+    if (outermost_ && connection.io_.writer == nullptr) {
+      connection.io_.writer = &connection;
+      connection.io_.sent = 0;
+    }
   }
   Callback(const Callback&) = delete;
   Callback& operator=(const Callback&) = delete;
@@ -152,7 +155,7 @@ bool Connection::can_process() const {
 void Connection::on_writable() {
   if (stream_.read_wants_write()) on_readable();
   if (!queue_.empty()) drain_queue();
-  if (state_ != State::open || !queue_.empty() || !was_backlogged_) return;
+  if (state_ != State::open || backlogged() || !was_backlogged_) return;
   was_backlogged_ = false;
   session_->on_drained();
   advance();
@@ -180,7 +183,8 @@ void Connection::on_timer() {
 bool Connection::can_write() const { return state_ == State::open && !write_shutdown_asked_; }
 
 bool Connection::backlogged() const {
-  return !queue_.empty() || (io_.writer == this && io_.output.size() >= kHighWater);
+  if (!queue_.empty()) return true;
+  return io_.writer == this && (io_.output.size() >= kHighWater || io_.sent >= kMaxSentAtOnce);
 }
 
 void Connection::write(std::string_view bytes) {
@@ -272,6 +276,9 @@ void Connection::count_out(std::size_t bytes) {
   touch();
   bytes_out_ += bytes;
   counters_.bytes_out.add(bytes);
+  if (io_.writer != this) return;
+  io_.sent += bytes;
+  if (io_.sent >= kMaxSentAtOnce) was_backlogged_ = true;
 }
 
 // ---- Flow.

@@ -47,6 +47,9 @@ class Connection final : public DeferredDeletable {
 
   /// backlogged() from here on, although nothing has been sent yet.
   static constexpr std::size_t kHighWater = std::size_t{128} << 10;
+  /// The same for what has been sent: whoever reads as fast as he is sent to does not hold up the
+  /// others for longer than this takes.
+  static constexpr std::size_t kMaxSentAtOnce = std::size_t{2} << 20;
   /// A session that writes this much in spite of backlogged() has its connection aborted.
   static constexpr std::size_t kMaxOutput = std::size_t{32} << 20;
 
@@ -74,7 +77,8 @@ class Connection final : public DeferredDeletable {
   /// file that turns out shorter aborts the connection: the peer must not take a part for all.
   void send_file(SharedFile file, std::uint64_t offset, std::uint64_t length);
 
-  /// The peer reads more slowly than it is sent to, or this callback has already written a lot:
+  /// The peer reads more slowly than it is sent to, or this callback has already written or sent a
+  /// lot:
   /// produce no more until on_drained() or the next on_data().
   [[nodiscard]] bool backlogged() const;
 

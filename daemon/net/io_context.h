@@ -27,6 +27,7 @@ struct IoContext {
   Dispatcher& dispatcher;
   std::unique_ptr<char[]> input_store;
   std::string output;                ///< what `writer` has written in its callback so far
+  std::size_t sent = 0;              ///< bytes that `writer` has sent in its callback so far
   std::vector<Listener*> listeners;  ///< all of the thread's: who share what there is of places
   Connection* writer = nullptr;      ///< in whose callback we are: the one that may use `output`
 };

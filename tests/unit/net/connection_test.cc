@@ -124,6 +124,35 @@ TEST_F(ConnectionTest, ASlowReaderIsNotReadFromUntilItHasDrained) {
   EXPECT_EQ(script_.events, expected);
 }
 
+TEST_F(ConnectionTest, AFastReaderGetsNoMoreThanItsShareOfATurn) {
+  const std::string block(32 << 10, 'x');
+  std::size_t asked = 0;
+  const auto write_all = [&](Connection& c) {
+    // The peer takes everything at once: the kernel never has enough of it.
+    for (; asked > 0 && !c.backlogged(); --asked) {
+      c.write_through(block);
+      EXPECT_EQ(received().size(), block.size());
+    }
+  };
+  script_.on_data = [&](Connection& c, std::string_view input) {
+    write_all(c);
+    return input.size();
+  };
+  script_.on_drained = write_all;
+  start();
+  constexpr std::size_t kTurns = 3;
+  const std::size_t share = Connection::kMaxSentAtOnce / block.size();
+  asked = kTurns * share + 1;
+  send("go");
+  for (std::size_t i = 1; i <= kTurns; ++i) {
+    turn(1);
+    EXPECT_EQ(asked, (kTurns - i) * share + 1);
+  }
+  turn(1);
+  EXPECT_EQ(asked, 0U);
+  EXPECT_TRUE(raw_->is_open());
+}
+
 TEST_F(ConnectionTest, FullDuplexReadsWhileOutputWaits) {
   fill_kernel_buffer();
   raw_->set_full_duplex();
