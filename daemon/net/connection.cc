@@ -87,7 +87,7 @@ void Connection::on_readable() {
     drop_input();
     return;
   }
-  if (state_ != State::open || peer_ended_ || !can_process()) return;
+  if (!can_read()) return;
   const auto scratch = io_.input();
   const IoResult result = stream_.read(scratch);
   switch (result.outcome) {
@@ -150,6 +150,10 @@ void Connection::advance() {
 
 bool Connection::can_process() const {
   return state_ == State::open && !reading_paused_ && (full_duplex_ || !backlogged());
+}
+
+bool Connection::can_read() const {
+  return can_process() && !peer_ended_ && (full_duplex_ || !was_backlogged_);
 }
 
 void Connection::on_writable() {
@@ -401,7 +405,7 @@ void Connection::settle() {
   if (!queue_.empty()) what |= EV_WRITE;
   if (state_ == State::open) {
     if (was_backlogged_) what |= EV_WRITE;
-    if (can_process() && !peer_ended_) {
+    if (can_read()) {
       if (stream_.read_wants_write()) {
         what |= EV_WRITE;
       } else {

@@ -180,6 +180,9 @@ class Connection final : public DeferredDeletable {
   void offer_pending();
   void keep(std::string_view rest);
   [[nodiscard]] bool can_process() const;
+  /// Not while input that a backlog has left behind is still to be offered: the session goes on
+  /// with it when the kernel is ready for more output, and until then more would only pile up.
+  [[nodiscard]] bool can_read() const;
   [[nodiscard]] bool can_write() const;
 
   void send_scratch(bool more);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -160,6 +161,38 @@ TEST_F(ConnectionTest, FullDuplexReadsWhileOutputWaits) {
   send("more");
   turn();
   EXPECT_EQ(script_.events.back(), "data:more");
+}
+
+// Nothing more is read while there is input that was left because of the backlog, even when the
+// kernel has taken all of the output and is only not ready for more of it.
+TEST_F(ConnectionTest, APeerThatSaysMuchAtOnceAndReadsItsAnswersIsAnsweredInFull) {
+  constexpr std::size_t kTotal = 2 * Connection::kMaxPendingInput;
+  constexpr std::size_t kAnswer = 8;  // bytes for each byte of input
+  script_.on_data = [](Connection& c, std::string_view input) {
+    std::size_t used = 0;
+    while (used < input.size() && !c.backlogged()) {
+      const std::size_t some = std::min<std::size_t>(64, input.size() - used);
+      c.write(std::string(some * kAnswer, 'x'));
+      used += some;
+    }
+    return used;
+  };
+  start();
+  const std::string block(65536, 'x');
+  std::size_t sent = 0;
+  std::size_t answered = 0;
+  std::string buffer(65536, '\0');
+  while (!closed_ && answered < kTotal * kAnswer) {
+    for (ssize_t count = 1; count > 0 && sent < kTotal; turn(1)) {
+      const std::size_t size = std::min(block.size(), kTotal - sent);
+      count = ::send(peer_.get(), block.data(), size, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (count > 0) sent += static_cast<std::size_t>(count);
+    }
+    const ssize_t count = ::recv(peer_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (count > 0) answered += static_cast<std::size_t>(count);
+    turn(1);
+  }
+  EXPECT_FALSE(closed_) << "after " << sent << " bytes of input";
 }
 
 TEST_F(ConnectionTest, ASessionThatWritesWithoutEndIsCutOff) {
