@@ -26,6 +26,8 @@ namespace {
 
 /// How often `wait` looks. Folders that are not there yet cannot be watched.
 constexpr milliseconds kPoll{50};
+/// More than there are in any folder; a number beyond it is a mistake.
+constexpr std::size_t kMostMails = 1'000'000'000;
 
 struct MailOptions {
   MailSource source;
@@ -218,6 +220,7 @@ std::function<int(const Context&)> define_mail_list(CLI::App& command) {
   add_filter(command, *options);
   command.add_option("--limit", options->limit, "the newest so many; 0: all")
       ->type_name("N")
+      ->check(CLI::Range(std::size_t{0}, kMostMails).description(""))
       ->capture_default_str();
   return [options](const Context& context) { return list(*options, context); };
 }
@@ -231,7 +234,7 @@ std::function<int(const Context&)> define_mail_show(CLI::App& command) {
   command.add_flag("--raw", options->raw, "the message as it lies in its file");
   command.add_option("--part", options->part, "only the content of this attachment")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(std::size_t{1}, Mail::kMaxParts).description(""));
   return [options](const Context& context) { return show(*options, context); };
 }
 
@@ -250,7 +253,7 @@ std::function<int(const Context&)> define_mail_wait(CLI::App& command) {
   add_filter(command, *options);
   command.add_option("--count", options->count, "until so many have come")
       ->type_name("N")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(std::size_t{1}, kMostMails).description(""))
       ->capture_default_str();
   command.add_flag("--new", options->only_new, "only those that come from now on");
   return [options](const Context& context) { return wait(*options, context); };

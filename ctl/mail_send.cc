@@ -96,7 +96,7 @@ int find_server(const SendOptions& options, const Context& context, Endpoint& se
     }
   }
   return complain("netd has no such listener with protocol = smtp; --server names another server",
-                  kFailed);
+                  kFailed, context);
 }
 
 int make_message(const SendOptions& options, const Context& context, std::string& message) {

@@ -117,7 +117,7 @@ std::string mail_table(const std::vector<MailSummary>& mails, const Terminal& te
     }
     std::string subject = cell(mail.subject);
     if (!names.empty()) subject += " [" + cell(names) + ']';
-    table.add({mail.stored.id, local_time(seconds_of(mail.stored)), cell(mail.stored.mailbox),
+    table.add({cell(mail.stored.id), local_time(seconds_of(mail.stored)), cell(mail.stored.mailbox),
                human_bytes(static_cast<double>(mail.stored.size)), cell(mail.from),
                std::move(subject)});
   }

@@ -206,3 +206,28 @@ def test_lists_and_deletions_do_not_trip_over_each_other(mail):
         stop.set()
         for worker in workers:
             worker.join()
+
+
+def test_names_of_files_that_others_put_there_are_harmless(mail):
+    send(mail, "--to", "bob@example.org", "hi")
+    new = mail.folder("bob") / "new"
+    (new / "1.odd\x1b[31m\n").write_text("Subject: odd\n\nx")
+    (new / "1.\udcff").write_text("Subject: no UTF-8\n\nx")
+    (new / "1.gone").symlink_to("/nonexistent")
+    (new / "1.folder").mkdir()
+    assert {message["subject"] for message in listed(mail)} == {"odd", "no UTF-8", ""}
+    for words in (["list"], ["show", "1.odd"]):
+        output = netctl(mail, *words).stdout
+        assert b"\x1b" not in output and b"odd" in output, output
+
+
+@pytest.mark.parametrize("words", [["list", "--limit", "-1"], ["wait", "--count", "0"], ["wait", "--count", "-1"],
+                                   ["show", "--part", "0", "latest"], ["show", "--part", "x", "latest"]])
+def test_numbers_that_cannot_be_are_told_shortly(mail, words):
+    done = netctl(mail, *words, status=2)
+    assert done.stdout == b"" and len(done.stderr) < 200, done.stderr
+
+
+def test_a_listener_that_is_not_there_is_told_in_json_too(mail):
+    done = netctl(mail, "send", "--json", "--listener", "none", "--to", "a@example.org", "hi", status=1)
+    assert json.loads(done.stdout)["status"] == "error"
