@@ -42,8 +42,8 @@ void Instance::on_checked(const Result<void>& outcome) {
 void Instance::become(Health health, const std::string& reason) {
   reason_ = reason;
   const Health before = shared_->health();
+  shared_->set_health(health);  // even the same verdict may end a penalty
   if (health == before) return;
-  shared_->set_health(health);
   const bool was_unknown = before == Health::unknown;
   const std::string who = "service " + service_ + ": " + address().text();
   if (health == Health::unhealthy) {

@@ -302,12 +302,56 @@ def test_an_instance_comes_back_with_another_address(bridge, root_of, start):
     crowd.check()
 
 
+def test_an_instance_vanishes_without_a_word(bridge, start):
+    """Nothing is refused and nothing closed, neither on new connections nor on those that are kept."""
+    instances = [start(host, "-c", "/etc/netd/container.conf", APP_NAME=f"app{host}")
+                 for host in (1, 2)]
+    balancer = start(3, "-c", "/etc/netd/balancer.conf", INSTANCE_1="10.94.0.1:8080",
+                     INSTANCE_2="10.94.0.2:8080")
+    with Crowd(bridge, balancer) as crowd:
+        for number, instance in enumerate(instances, 1):
+            crowd.wait(1, {"app1", "app2"})
+            bridge.ip("link", "set", f"port{number}", "down", space=bridge.name)
+            crowd.wait(20, {f"app{3 - number}"})
+            bridge.ip("link", "set", f"port{number}", "up", space=bridge.name)
+            crowd.wait(1, {"app1", "app2"})
+    crowd.check()
+
+
+def test_a_name_that_resolves_no_more(bridge, root_of, start):
+    """The health checks notice, the rest goes on, and the name is looked up until it is back."""
+    for host in (1, 2):
+        start(host, "-c", "/etc/netd/container.conf", APP_NAME=f"app{host}")
+    hosts = root_of(3) / "etc" / "hosts"
+    both = "10.94.0.1 app1\n10.94.0.2 app2\n"
+    hosts.write_text(both)
+    balancer = start(3, "-c", "/etc/netd/balancer.conf", HEALTH_INTERVAL="200ms")
+
+    def instance():
+        told = json.loads(balancer.netctl("--json", "status").stdout)
+        return told["services"][0]["instances"][0]
+
+    with Crowd(bridge, balancer) as crowd:
+        crowd.wait(1, {"app1", "app2"})
+        hosts.write_text("10.94.0.2 app2\n")
+        until(lambda: instance()["state"] == "unhealthy", "the verdict", 3 * DEADLINE)
+        assert "look up app1: " in instance()["reason"]
+        crowd.wait(10, {"app2"})
+        hosts.write_text(both)
+        until(lambda: instance()["state"] == "healthy", "the name's return")
+        crowd.wait(1, {"app1", "app2"})
+    crowd.check()
+    log = balancer.log()
+    assert "service app: tcp:app1:8080 is unhealthy: look up app1" in log
+    assert "service app: tcp:app1:8080 is healthy again" in log
+
+
 def test_the_compose_file_is_one():
     compose = shutil.which("docker-compose") or shutil.which("podman-compose")
     if compose is None:
         pytest.skip("neither docker-compose nor podman-compose is installed "
                     "(packaging/install-build-deps peers)")
-    told = run(compose, "-f", PACKAGING / "compose.yaml", "config")
+    told = run(compose, "-f", PACKAGING / "compose.yaml", "config", timeout=6 * DEADLINE)
     assert told.returncode == 0, told
     for service in ("app1", "app2", "balancer"):
         assert f"  {service}:" in told.stdout

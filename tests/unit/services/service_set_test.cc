@@ -105,6 +105,17 @@ TEST_F(ServiceSetTest, AnInstanceThatTakesConnectionsIsHealthy) {
   EXPECT_EQ(instance().reason(), "");
 }
 
+TEST_F(ServiceSetTest, AGoodCheckEndsThePenaltyOfOneThatFailedAClient) {
+  const Answerer server(*dispatcher_, "tcp:127.0.0.1:0", "");
+  apply(server.endpoint(), "tcp");
+  until([&] { return instance().health() == Health::healthy; });
+  instance().shared()->failed(clock_.now(), 1h);
+  EXPECT_TRUE(instance().shared()->failed_lately(clock_.now()));
+  const Monotonic failed_at = clock_.now();
+  until([&] { return !instance().shared()->failed_lately(clock_.now()); });
+  EXPECT_LT(clock_.now() - failed_at, SharedInstance::kMostPenalty);
+}
+
 TEST_F(ServiceSetTest, OneThatRefusesThemIsUnhealthyAndSaysWhy) {
   Endpoint endpoint;
   {
