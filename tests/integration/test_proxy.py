@@ -3,6 +3,7 @@ is safe, refused where two readers could see two messages."""
 
 import contextlib
 import os
+import pathlib
 import signal
 import socket
 import threading
@@ -313,6 +314,17 @@ def test_an_answer_that_ends_with_its_connection_becomes_chunked(netd):
             assert got.get("transfer-encoding") == "chunked" and got.body == b"all of it"
 
 
+@pytest.mark.parametrize("kept", [b"", b"Connection: keep-alive\r\n"])
+def test_an_http_1_0_instance(netd, kept):
+    answer = b"HTTP/1.0 200 OK\r\n" + kept + b"Content-Length: 4\r\n\r\nbody"
+    with proxied(netd, answer) as (port, instance), RawConnection(port) as connection:
+        for _ in range(3):
+            connection.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            got = connection.receive()
+            assert got.status == 200 and got.body == b"body" and got.get("connection") is None
+        assert instance.connections == (1 if kept else 3)
+
+
 @pytest.mark.parametrize("head", [
     b"HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 5\r\n\r\n",
     b"HTTP/1.1 204 No Content\r\n\r\n",
@@ -487,6 +499,24 @@ def test_connections_are_used_again(netd):
         assert instance.connections == 1
 
 
+def waiting_ports(port):
+    """Connections to that port of which this host keeps the ports for a minute (TIME-WAIT)."""
+    lines = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(1 for line in lines if line[2].endswith(f":{port:04X}") and line[3] == "06")
+
+
+@pytest.mark.parametrize("answer", [OK, OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")],
+                         ids=["kept", "closed"])
+def test_connections_that_are_not_kept_use_up_no_ports(netd, answer):
+    with proxied(netd, answer, service="idle_connections = 0\n") as (port, instance), \
+            RawConnection(port) as connection:
+        for _ in range(30):
+            connection.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+            assert connection.receive().body == b"ok"
+        assert instance.connections == 30
+        assert waiting_ports(instance.port) < 3
+
+
 def test_every_healthy_instance_gets_its_share(netd):
     with Instance() as one, Instance() as two:
         port = netd(config(one, two)).port("web")
@@ -649,6 +679,62 @@ def test_an_unhealthy_instance_gets_nothing_until_it_is_well(netd):
         assert asked(sick) == before
         healthy.set()
         until(lambda: get(port).status == 200 and asked(sick) > before, "its turn")
+
+
+def test_verdicts_change_after_two_failures_and_one_success(netd):
+    """And show in the status, for people and programs, and as events."""
+    answers = []  # of the checks to come; then always the last one
+
+    def answer(_request, _connection):
+        status = answers.pop(0) if len(answers) > 1 else answers[0]
+        return b"HTTP/1.1 %d X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status
+
+    answers.append(200)
+    with Instance(answer) as instance:
+        daemon = netd(config(instance, service="health_interval = 100ms\n")
+                      .replace("health = off", "health = /healthz"))
+
+        def told():
+            return daemon.status()["services"][0]["instances"][0]
+
+        until(lambda: told()["state"] == "healthy", "the first verdict")
+        with daemon.connect_control() as events:
+            assert events.ask({"type": "subscribe", "events": ["instance"]}) == {"status": "ok"}
+            answers[:] = [500, 200] * 5 + [200]  # one failure at a time says nothing
+            until(lambda: len(answers) == 1, "ten checks")
+            assert told() == {"address": f"tcp:{instance.name}", "state": "healthy"}
+            answers[:] = [500, 404]
+            event = events.receive()
+            assert event["event"] == "instance_unhealthy" and event["level"] == "warning"
+            assert (event["service"], event["instance"]) == ("users", f"tcp:{instance.name}")
+            assert event["message"].endswith("is unhealthy: answered HTTP 404")
+            assert told() == {"address": f"tcp:{instance.name}", "state": "unhealthy",
+                              "reason": "answered HTTP 404"}
+            shown = daemon.netctl("status").stdout
+            assert instance.name in shown and "answered HTTP 404" in shown
+            answers[:] = [301]
+            assert events.receive()["event"] == "instance_healthy"
+            assert told()["state"] == "healthy"
+
+
+def test_a_check_that_takes_too_long_is_a_failure(netd):
+    go_on = threading.Event()
+
+    def answer(_request, _connection):
+        go_on.wait(DEADLINE)
+        return OK
+
+    with Instance(answer) as instance:
+        daemon = netd(config(instance, service="health_interval = 100ms\nhealth_timeout = 100ms\n")
+                      .replace("health = off", "health = /healthz"))
+
+        def told():
+            return daemon.status()["services"][0]["instances"][0]
+
+        until(lambda: told()["state"] == "unhealthy", "the verdict")
+        assert told()["reason"] == "no answer within 100ms"
+        go_on.set()
+        until(lambda: told()["state"] == "healthy", "its return")
 
 
 def test_with_no_healthy_instance_it_is_503_at_once(netd):

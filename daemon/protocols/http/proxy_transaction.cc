@@ -497,7 +497,7 @@ void ProxyTransaction::finish_answer() {
     connection.resume_reading();
     handler_.pool().give_back(upstream);
   } else {
-    upstream.drop();
+    upstream.drop(true);
   }
   client_.on_proxy_done(client_keep_alive_);
 }

@@ -80,7 +80,7 @@ void UpstreamPool::give_back(Upstream& upstream) {
   upstream.set_user(nullptr);
   auto& idle = idle_[upstream.instance()];
   if (idle.size() >= service_.idle_connections) {
-    upstream.connection().abort();
+    upstream.drop(true);
     return;
   }
   upstream.reused_ = true;

@@ -48,7 +48,8 @@ class Upstream final : public Session {
   /// Null: nobody uses it any more.
   void set_user(UpstreamUser* user) { user_ = user; }
   /// The user is done with it: closes without telling. `reset`: the instance must not take it for
-  /// an end that was meant.
+  /// an end that was meant; or nothing is under way, and no port is to be kept for a minute, of
+  /// which there are no more than some hundred for each second (RFC 9293, section 3.6.1).
   void drop(bool reset = false);
 
   std::size_t on_data(std::string_view input) override;
