@@ -113,9 +113,6 @@ std::vector<std::string> problems_of(const OrderedJson& status) {
   std::vector<std::string> problems;
   for (const auto& problem : array(status, "problems")) problems.push_back(plain(problem));
   const OrderedJson& tasks = object(status, "tasks");
-  if (!flag(tasks, "available", true)) {
-    problems.emplace_back("tasks: the disk does not take them at the moment");
-  }
   for (const auto& loop : array(status, "loops")) {
     const double age = number(loop, "last_turn_s");
     if (age > kStuckSeconds) {

@@ -120,6 +120,9 @@ control::StatusReport Server::make_status() const {
     report.workers.push_back(one);
   }
   report.problems = stuck_workers();
+  if (const std::string trouble = tasks_->trouble(); !trouble.empty()) {
+    report.problems.push_back("tasks: " + trouble);
+  }
   return report;
 }
 
@@ -227,8 +230,10 @@ void Server::ask(Document document, Dispatcher& reply_to,
   });
 }
 
+/// What keeps netd from serving.
 std::vector<std::string> Server::problems() const {
   std::vector<std::string> found = stuck_workers();
+  if (!tasks_->stats().available) found.push_back("tasks: " + tasks_->trouble());
   if (state_ == control::DaemonState::stopping) found.emplace_back("netd is stopping");
   for (const ListenerSet::Entry& entry : listeners_->entries()) {
     const control::ListenerReport report = describe(entry);

@@ -68,6 +68,7 @@ void DurableTaskService::done(TaskRef ref, std::string result, Callback callback
           callback({});
           answer_result(seq, std::optional(result.empty() ? std::string("null") : result));
         });
+  flush_if_large();
 }
 
 void DurableTaskService::fail(TaskRef ref, std::optional<milliseconds> delay, Callback callback) {

@@ -104,9 +104,8 @@ void DurableTaskService::write_through(StoreOp::Kind kind, Slot slot, const Reco
 }
 
 void DurableTaskService::submit(StoreOp op, Batch::Completion completion) {
-  if (op.kind != StoreOp::Kind::read && op.kind != StoreOp::Kind::read_result) {
-    batch_writes_ = true;
-  }
+  batch_grows_ = batch_grows_ || grows(op.kind);
+  batch_bytes_ += Batch::bytes_of(op);
   batch_.add(std::move(op), std::move(completion));
   schedule();
 }
@@ -120,19 +119,22 @@ void DurableTaskService::mark_dirty(Slot slot) {
 }
 
 /// Adds what is dirty, ahead of the changes that somebody waits for: those are newer. Returns it.
-std::vector<DurableTaskService::Dirty> DurableTaskService::add_dirty(Batch& batch) {
+/// `all` becomes false where a batch does not hold it all.
+std::vector<DurableTaskService::Dirty> DurableTaskService::add_dirty(Batch& batch, bool& all) {
   for (const std::uint64_t seq : erased_) {
     StoreOp op{.kind = StoreOp::Kind::erase};
     op.record.seq = seq;
     batch.ops.push_back(std::move(op));
   }
   std::vector<Dirty> added;
-  std::vector<Dirty> held;
+  std::vector<Dirty> left;
+  std::size_t bytes = 0;
   for (Dirty& one : std::exchange(dirty_, {})) {
     if (!set_.lives(one.slot, one.seq)) continue;
-    if (set_.at(one.slot).held) {
-      // A change of it is on its way, and what it is now would be written over that.
-      held.push_back(one);
+    all = all && bytes < Batch::kMaxBytes;
+    if (set_.at(one.slot).held || bytes >= Batch::kMaxBytes) {
+      // A change of one that is held is on its way, and what it is now would be written over that.
+      left.push_back(one);
       continue;
     }
     one.fresh = !set_.at(one.slot).on_disk;
@@ -141,6 +143,7 @@ std::vector<DurableTaskService::Dirty> DurableTaskService::add_dirty(Batch& batc
     // The task may change or go while the thread writes it.
     if (one.fresh) {
       own_texts(op);
+      bytes += Batch::bytes_of(op);
     } else {
       op.record.id = op.record.queue = op.record.data = {};
     }
@@ -149,7 +152,7 @@ std::vector<DurableTaskService::Dirty> DurableTaskService::add_dirty(Batch& batc
     set_.set_on_disk(one.slot, true);
     added.push_back(one);
   }
-  dirty_ = std::move(held);  // let_go() sees to the next flush
+  dirty_ = std::move(left);  // let_go() or the outcome sees to the next flush
   return added;
 }
 
@@ -160,7 +163,6 @@ void DurableTaskService::sweep_results(Batch& batch) {
   results_swept_ = wall;
   StoreOp sweep{.kind = StoreOp::Kind::erase_results};
   sweep.record.expires = wall;
-  batch_writes_ = true;
   batch.add(std::move(sweep), [this](const StoreError* error, StoreOp& op) {
     if (error != nullptr || !op.found) return;
     results_swept_ = 0;
@@ -173,68 +175,86 @@ void DurableTaskService::probe() {
   flush();
 }
 
+void DurableTaskService::flush_if_large() {
+  if (batch_bytes_ >= Batch::kMaxBytes) flush();
+}
+
 void DurableTaskService::flush() {
   Batch batch;
-  std::vector<Dirty> dirty = add_dirty(batch);
+  bool all = true;
+  std::vector<Dirty> dirty = add_dirty(batch, all);
   sweep_results(batch);
   if (std::exchange(probe_due_, false)) batch.add({.kind = StoreOp::Kind::probe}, nullptr);
   const std::size_t ahead = batch.ops.size();
   if (ahead == 0 && batch_.ops.empty()) return;
-  const bool writes = batch_writes_ || ahead > 0;
+  const bool grew = batch_grows_ || std::ranges::any_of(batch.ops, grows, &StoreOp::kind);
   std::ranges::move(batch_.ops, std::back_inserter(batch.ops));
   for (Batch::Waiter& waiter : batch_.waiters) {
     batch.waiters.push_back({waiter.op + ahead, std::move(waiter.completion)});
   }
-  batch.outcome = [this, writes, dirty = std::move(dirty),
-                   erased = std::exchange(erased_, {})](const StoreError* error) {
-    error == nullptr ? settle(dirty) : restore_dirty(dirty, erased);
-    on_outcome(error, writes);
+  batch.on_outcome = [this, grew, all, dirty = std::move(dirty),
+                      erased = std::exchange(erased_, {})](const Outcome& outcome) {
+    if (outcome.others) restore_erased(erased);
+    for (const Dirty& one : dirty) {
+      outcome.of(one.fresh) == nullptr ? settle(one) : restore_dirty(one);
+    }
+    on_outcome(outcome, grew);
+    if (available_ && !all) flush();
   };
   batch_ = {};
-  batch_writes_ = false;
+  batch_bytes_ = 0;
+  batch_grows_ = false;
   behind_.cancel();
   committer_->submit(std::move(batch));
 }
 
-void DurableTaskService::on_outcome(const StoreError* error, bool wrote) {
-  if (error != nullptr) {
+void DurableTaskService::on_outcome(const Outcome& outcome, bool grew) {
+  if (outcome.growing || outcome.others) {
     probe_.arm(kProbeInterval);
-    if (!available_) return;
     available_ = false;
-    const bool damaged = error->kind == StoreError::Kind::damaged;
-    LogEntry(LogLevel::error, damaged ? "store_damaged" : "store_unavailable")
-        .message_id(damaged ? message_id::kStoreDamaged : message_id::kStoreUnavailable)
-        .send("tasks store " + settings_.path + ": " + error->what +
-              "; tasks are refused until the disk takes them again");
-    return;
+    return tell_trouble(outcome.growing ? *outcome.growing : *outcome.others);
   }
-  if (!wrote || available_) return;
+  if (!grew || available_) return;
   available_ = true;
   probe_.cancel();
-  LogEntry(LogLevel::info, "store_available")
-      .send("tasks store " + settings_.path + ": the disk takes tasks again");
+  if (trouble_.ends()) {
+    LogEntry(LogLevel::info, "store_available")
+        .send("tasks store " + settings_.path + ": the disk takes tasks again");
+  }
   // Consumers that were refused left their tasks to those who are still parked.
   for (const QueueStats& queue : set_.queue_stats()) {
     if (const QueueIndex index = set_.find_queue(queue.name); index != kNoQueue) serve(index);
   }
 }
 
-void DurableTaskService::restore_dirty(const std::vector<Dirty>& dirty,
-                                       const std::vector<std::uint64_t>& erased) {
+void DurableTaskService::tell_trouble(const StoreError& error) {
+  const bool damaged = error.kind == StoreError::Kind::damaged;
+  const std::string what =
+      error.what + (error.kind == StoreError::Kind::full
+                        ? "; new tasks are refused until there is room"
+                        : "; tasks are refused until the disk takes them again");
+  if (!trouble_.begins(damaged ? "damaged" : "refused", what, now())) return;
+  LogEntry(LogLevel::error, damaged ? "store_damaged" : "store_unavailable")
+      .message_id(damaged ? message_id::kStoreDamaged : message_id::kStoreUnavailable)
+      .send("tasks store " + settings_.path + ": " + what);
+}
+
+void DurableTaskService::restore_erased(const std::vector<std::uint64_t>& erased) {
   for (const std::uint64_t seq : erased) {
     // What was put back meanwhile must not be erased behind its back.
     if (set_.find_seq(seq) == kNoSlot) erased_.push_back(seq);
   }
-  for (const Dirty& one : dirty) {
-    if (!set_.lives(one.slot, one.seq)) continue;  // its erasure is on its way
-    if (one.fresh) set_.set_on_disk(one.slot, false);
-    mark_dirty(one.slot);
-  }
 }
 
-void DurableTaskService::settle(const std::vector<Dirty>& dirty) {
-  for (const Dirty& one : dirty) {
-    if (set_.lives(one.slot, one.seq) && !set_.at(one.slot).dirty) drop_data_if_short(one.slot);
+void DurableTaskService::restore_dirty(const Dirty& dirty) {
+  if (!set_.lives(dirty.slot, dirty.seq)) return;  // its erasure is on its way
+  if (dirty.fresh) set_.set_on_disk(dirty.slot, false);
+  mark_dirty(dirty.slot);
+}
+
+void DurableTaskService::settle(const Dirty& dirty) {
+  if (set_.lives(dirty.slot, dirty.seq) && !set_.at(dirty.slot).dirty) {
+    drop_data_if_short(dirty.slot);
   }
 }
 

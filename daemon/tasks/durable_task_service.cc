@@ -33,7 +33,11 @@ DurableTaskService::DurableTaskService(Dispatcher& dispatcher, TaskServiceSettin
 DurableTaskService::~DurableTaskService() {
   if (!committer_) return;
   write_attempts(Monotonic::max());
-  flush();
+  // One batch does not hold everything.
+  for (std::size_t before = dirty_.size() + 1; before > dirty_.size();) {
+    before = dirty_.size();
+    flush();
+  }
 }
 
 Result<void> DurableTaskService::load(Store& store) {
@@ -166,6 +170,7 @@ void DurableTaskService::produce(NewTask task, ProduceCallback callback) {
           callback(Produced{std::move(id), false});
           serve(queue);
         });
+  flush_if_large();
 }
 
 /// The id is there already.
@@ -321,6 +326,10 @@ TaskStats DurableTaskService::stats() const {
   stats.commits = committer_->commits();
   stats.available = available_;
   return stats;
+}
+
+std::string DurableTaskService::trouble() const {
+  return available_ ? committer_->trouble() : trouble_.what();
 }
 
 // Results.

@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/base/trouble.h"
 #include "daemon/event/timer.h"
 #include "daemon/tasks/group_commit.h"
 #include "daemon/tasks/queue_set.h"
@@ -59,6 +60,7 @@ class DurableTaskService final : public TaskService {
   void peek_next(std::string queue, TaskCallback callback) override;
   void list(ListRequest request, PageCallback callback) override;
   [[nodiscard]] TaskStats stats() const override;
+  [[nodiscard]] std::string trouble() const override;
   void pause(std::string queue, Callback callback) override;
   void resume(std::string queue, Callback callback) override;
   void await_result(std::string id, milliseconds wait, Holder holder,
@@ -146,11 +148,14 @@ class DurableTaskService final : public TaskService {
   void write_through(StoreOp::Kind kind, Slot slot, const Record& record, Then then);
   void submit(StoreOp op, Batch::Completion completion);
   void mark_dirty(Slot slot);
-  [[nodiscard]] std::vector<Dirty> add_dirty(Batch& batch);
+  [[nodiscard]] std::vector<Dirty> add_dirty(Batch& batch, bool& all);
   void flush();
-  void on_outcome(const StoreError* error, bool wrote);
-  void restore_dirty(const std::vector<Dirty>& dirty, const std::vector<std::uint64_t>& erased);
-  void settle(const std::vector<Dirty>& dirty);
+  void flush_if_large();
+  void on_outcome(const Outcome& outcome, bool grew);
+  void tell_trouble(const StoreError& error);
+  void restore_erased(const std::vector<std::uint64_t>& erased);
+  void restore_dirty(const Dirty& dirty);
+  void settle(const Dirty& dirty);
   void probe();
   void sweep_results(Batch& batch);
   void drop_data_if_short(Slot slot);
@@ -186,11 +191,13 @@ class DurableTaskService final : public TaskService {
   TaskStats counters_;  // its counters only
 
   Batch batch_;  // what this turn brought
-  bool batch_writes_ = false;
+  std::size_t batch_bytes_ = 0;
+  bool batch_grows_ = false;
   std::vector<Dirty> dirty_;
   std::vector<std::uint64_t> erased_;    // seqs of rows without a task
   std::deque<YoungLease> young_leases_;  // the oldest first
-  bool available_ = true;
+  bool available_ = true;                // whether the disk took the last change that grows
+  Trouble trouble_;
   bool probe_due_ = false;
   std::int64_t results_swept_ = 0;  // CLOCK_REALTIME, ms
 

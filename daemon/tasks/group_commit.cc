@@ -17,9 +17,47 @@ constexpr std::chrono::milliseconds kIdle{200};
 
 }  // namespace
 
-void Batch::complete(const StoreError* error) {
-  if (outcome) outcome(error);
-  for (Waiter& waiter : waiters) waiter.completion(error, ops[waiter.op]);
+std::size_t Batch::bytes_of(const StoreOp& op) {
+  return op.record.id.size() + op.record.data.size() + op.text.size();
+}
+
+void Batch::complete(const Outcome& outcome) {
+  if (on_outcome) on_outcome(outcome);
+  for (Waiter& waiter : waiters) {
+    StoreOp& op = ops[waiter.op];
+    waiter.completion(outcome.of(grows(op.kind)), op);
+  }
+}
+
+namespace {
+
+/// With or without what grows. The operations go back to their batches for the answers.
+std::optional<StoreError> commit_gathered(Store& store, std::span<Batch> batches, bool growing,
+                                          std::vector<StoreOp>& scratch) {
+  const auto each = [&](auto visit) {
+    for (Batch& batch : batches) {
+      for (StoreOp& op : batch.ops) {
+        if (growing || !grows(op.kind)) visit(op);
+      }
+    }
+  };
+  scratch.clear();
+  each([&scratch](StoreOp& op) { scratch.push_back(std::move(op)); });
+  auto failed = store.commit(scratch);
+  auto from = scratch.begin();
+  each([&from](StoreOp& op) { op = std::move(*from++); });
+  return failed;
+}
+
+}  // namespace
+
+Outcome commit_batches(Store& store, std::span<Batch> batches, std::vector<StoreOp>& scratch) {
+  auto failed = batches.size() == 1 ? store.commit(batches.front().ops)
+                                    : commit_gathered(store, batches, true, scratch);
+  if (!failed || failed->kind != StoreError::Kind::full) {
+    return {.growing = failed, .others = failed};
+  }
+  return {.growing = std::move(failed), .others = commit_gathered(store, batches, false, scratch)};
 }
 
 StorageThread::StorageThread(Dispatcher& dispatcher, std::unique_ptr<Store> store,
@@ -57,7 +95,7 @@ void StorageThread::run() {
   ::pthread_setname_np(::pthread_self(), "netd-tasks");
   std::vector<Batch> work;
   while (wait_for_work(work)) {
-    commit(std::exchange(work, {}));
+    while (!work.empty()) commit(take_group(work));
     store_->maintain(false);
     sync_if_due();
   }
@@ -92,20 +130,21 @@ bool StorageThread::wait_for_work(std::vector<Batch>& work) {
   return !work.empty();
 }
 
-void StorageThread::commit(std::vector<Batch> work) {
-  Finished finished;
-  if (work.size() == 1) {
-    finished.error = store_->commit(work.front().ops);
-  } else {
-    // One commit for all of them. The operations go back to their batches for the answers.
-    gathered_.clear();
-    for (Batch& batch : work) std::ranges::move(batch.ops, std::back_inserter(gathered_));
-    finished.error = store_->commit(gathered_);
-    auto from = gathered_.begin();
-    for (Batch& batch : work) {
-      for (StoreOp& op : batch.ops) op = std::move(*from++);
-    }
+std::vector<Batch> StorageThread::take_group(std::vector<Batch>& work) {
+  std::size_t bytes = 0;
+  auto end = work.begin();
+  for (; end != work.end(); ++end) {
+    for (const StoreOp& op : end->ops) bytes += Batch::bytes_of(op);
+    if (bytes > Batch::kMaxBytes && end != work.begin()) break;
   }
+  if (end == work.end()) return std::exchange(work, {});
+  std::vector<Batch> group(std::move_iterator(work.begin()), std::move_iterator(end));
+  work.erase(work.begin(), end);
+  return group;
+}
+
+void StorageThread::commit(std::vector<Batch> work) {
+  Finished finished{.batches = {}, .outcome = commit_batches(*store_, work, gathered_)};
   ++commits_;
   unsynced_ = sync_interval_ > Duration::zero();
   finished.batches = std::move(work);
@@ -137,7 +176,7 @@ void StorageThread::deliver() {
     finished.swap(finished_);
   }
   for (Finished& one : finished) {
-    for (Batch& batch : one.batches) batch.complete(one.error ? &*one.error : nullptr);
+    for (Batch& batch : one.batches) batch.complete(one.outcome);
   }
 }
 

@@ -8,6 +8,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -21,7 +23,20 @@ class Dispatcher;
 
 namespace netd::tasks {
 
-/// Changes that become durable together or not at all, and who waits for it.
+/// What became of changes: an error, or nothing where they are durable. On a full disk those that
+/// grow() may be refused while the others succeed.
+struct Outcome {
+  std::optional<StoreError> growing;
+  std::optional<StoreError> others;
+
+  [[nodiscard]] const StoreError* of(bool grow) const {
+    const std::optional<StoreError>& error = grow ? growing : others;
+    return error ? &*error : nullptr;
+  }
+};
+
+/// Changes that become durable together or not at all, and who waits for it. When the disk is full
+/// that holds for those that grow() and for the others apart.
 struct Batch {
   /// `error` is null when the changes are durable. `op` is the operation that the completion was
   /// added with.
@@ -33,7 +48,12 @@ struct Batch {
   std::vector<StoreOp> ops;
   std::vector<Waiter> waiters;
   /// Runs before the completions.
-  std::function<void(const StoreError* error)> outcome;
+  std::function<void(const Outcome& outcome)> on_outcome;
+
+  /// A batch should not have more bytes, nor should one commit of several: they are in memory once
+  /// more on their way.
+  static constexpr std::size_t kMaxBytes = 2U << 20U;
+  [[nodiscard]] static std::size_t bytes_of(const StoreOp& op);
 
   /// For those whose operation needs no answer, leave `completion` empty.
   void add(StoreOp op, Completion completion) {
@@ -41,8 +61,13 @@ struct Batch {
     if (completion) waiters.push_back({ops.size() - 1, std::move(completion)});
   }
   /// What a failing or answering disk makes of it; runs every completion once.
-  void complete(const StoreError* error);
+  void complete(const Outcome& outcome);
 };
+
+/// One commit for all of them, and where the disk is full another without what grows. `scratch` is
+/// kept for its capacity.
+[[nodiscard]] Outcome commit_batches(Store& store, std::span<Batch> batches,
+                                     std::vector<StoreOp>& scratch);
 
 /// The seam between the service and the thread that works for it.
 class Committer {
@@ -57,6 +82,8 @@ class Committer {
   virtual void submit(Batch batch) = 0;
   [[nodiscard]] virtual std::uint64_t commits() const = 0;
   [[nodiscard]] virtual std::uint64_t disk_bytes() const = 0;
+  /// Store::trouble().
+  [[nodiscard]] virtual std::string trouble() const = 0;
 };
 
 /// One thread that owns the store.
@@ -71,22 +98,25 @@ class StorageThread final : public Committer {
   void submit(Batch batch) override;
   [[nodiscard]] std::uint64_t commits() const override { return commits_; }
   [[nodiscard]] std::uint64_t disk_bytes() const override { return disk_bytes_; }
+  [[nodiscard]] std::string trouble() const override { return store_->trouble(); }
 
  private:
   struct Finished {
     std::vector<Batch> batches;
-    std::optional<StoreError> error;
+    Outcome outcome;
   };
 
   void run();
   /// Returns false when it is time to end.
   bool wait_for_work(std::vector<Batch>& work);
+  /// Takes as many off `work` as one commit should hold, and one at least.
+  [[nodiscard]] static std::vector<Batch> take_group(std::vector<Batch>& work);
   void commit(std::vector<Batch> work);
   void sync_if_due();
   void deliver();  // in the dispatcher's thread
 
   Dispatcher& dispatcher_;
-  std::unique_ptr<Store> store_;  // the thread's own after the constructor
+  std::unique_ptr<Store> store_;  // the thread's own after the constructor, but for trouble()
   const Duration sync_interval_;
   bool unsynced_ = false;          // the thread's
   Monotonic synced_at_;            // the thread's

@@ -6,6 +6,8 @@
 #include <system_error>
 #include <utility>
 
+#include "daemon/base/log.h"
+#include "daemon/base/message_ids.h"
 #include "daemon/base/signals_blocked.h"
 #include "daemon/tasks/journal_store.h"
 
@@ -115,6 +117,7 @@ void JournalStore::apply_frozen() {
     layer = frozen_.get();
   }
   auto failed = apply(*layer);
+  tell_outcome(failed);
   std::unique_ptr<Layer> applied;  // freed without the lock
   {
     const std::lock_guard lock(mutex_);
@@ -122,6 +125,28 @@ void JournalStore::apply_frozen() {
     if (!failure_) applied = std::move(frozen_);
   }
   progress_.notify_all();
+}
+
+/// What was acknowledged is safe in the journal, but that has an end.
+void JournalStore::tell_outcome(const std::optional<StoreError>& failed) {
+  const std::string store = "tasks store " + options_.database.folder + ": ";
+  if (!failed) {
+    if (trouble_.ends()) {
+      LogEntry(LogLevel::info, "store_caught_up")
+          .send(store + "the database is brought up to date again");
+    }
+    return;
+  }
+  const std::string what = "the database cannot be brought up to date: " + failed->what +
+                           "; the journal takes what it has room for";
+  const bool damaged = failed->kind == StoreError::Kind::damaged;
+  if (!trouble_.begins(damaged ? "damaged" : "behind", what, std::chrono::steady_clock::now())) {
+    return;
+  }
+  LogEntry(damaged ? LogLevel::error : LogLevel::warning,
+           damaged ? "store_damaged" : "store_behind")
+      .message_id(damaged ? message_id::kStoreDamaged : message_id::kStoreUnavailable)
+      .send(store + what);
 }
 
 /// With nothing to apply: moves what was applied from SQLite's log to its file, and gives room

@@ -16,7 +16,8 @@ using Kind = StoreOp::Kind;
 
 constexpr std::string_view kHeaderMagic{"netd task log\r\n\0", 16};
 constexpr std::uint32_t kVersion = 1;
-constexpr std::uint32_t kFrameMagic = 0x4d52464e;  // "NFRM"
+constexpr std::string_view kFrameMagicText = "NFRM";
+constexpr std::uint32_t kFrameMagic = 0x4d52464e;  // the same as a number
 constexpr std::size_t kHeaderSize = 40;
 constexpr std::size_t kKeptMemory = 1U << 20U;  // of a FrameBuilder
 
@@ -260,7 +261,13 @@ std::optional<Frame> read_frame(std::string_view file, std::size_t at, std::uint
 std::vector<Frame> find_frames(std::string_view file, std::uint64_t generation,
                                std::uint64_t after) {
   std::vector<Frame> found;
-  for (std::size_t at = kFirstFrame; at + kFrameHead <= file.size();) {
+  // Most of a file may be zeros, which a search leaves behind quickly.
+  for (std::size_t at = kFirstFrame;
+       (at = file.find(kFrameMagicText, at)) != std::string_view::npos;) {
+    if (at % kFrameAlignment != 0) {
+      ++at;
+      continue;
+    }
     const auto frame = read_frame(file, at, generation);
     at += frame ? frame->size : kFrameAlignment;
     if (frame && frame->number > after) found.push_back(*frame);

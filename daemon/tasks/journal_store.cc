@@ -11,6 +11,8 @@ namespace netd::tasks {
 namespace {
 
 constexpr std::chrono::seconds kBeginAgain{10};
+/// This part of a file takes nothing that grows while the other file is not applied.
+constexpr std::uint32_t kReserve = 4;
 
 std::uint64_t new_generation() {
   std::random_device entropy;
@@ -163,7 +165,9 @@ std::optional<StoreError> JournalStore::commit(std::span<StoreOp> ops) {
   if (!active_) return commit_to_database(ops);
   builder_.clear();
   places_.clear();
+  bool growing = false;
   for (StoreOp& op : ops) {
+    growing = growing || grows(op.kind);
     if (is_change(op.kind)) {
       places_.push_back(builder_.add(op));
     } else if (auto failed = places_.empty() ? read(op) : read_beneath(op, op.record.expires)) {
@@ -173,7 +177,7 @@ std::optional<StoreError> JournalStore::commit(std::span<StoreOp> ops) {
   places_.push_back(builder_.end());
   if (builder_.size() > options_.file_size - kFirstFrame) return commit_too_large(ops);
   if (!builder_.empty()) {
-    if (auto failed = write_frame(builder_)) return failed;
+    if (auto failed = write_frame(builder_, growing)) return failed;
   }
   return take(ops, active_->end - builder_.size());
 }
@@ -196,7 +200,11 @@ std::optional<StoreError> JournalStore::take(std::span<StoreOp> ops, std::size_t
   return std::nullopt;
 }
 
-std::optional<StoreError> JournalStore::write_frame(FrameBuilder& builder) {
+std::optional<StoreError> JournalStore::write_frame(FrameBuilder& builder, bool growing) {
+  const std::size_t reserve = options_.file_size / kReserve;
+  if (growing && active_->end + builder.size() > options_.file_size - reserve) {
+    if (auto failed = wait_for_applier()) return failed;
+  }
   if (active_->end + builder.size() > options_.file_size) {
     if (auto failed = switch_files()) return failed;
   }
@@ -224,7 +232,7 @@ std::optional<StoreError> JournalStore::switch_files() {
   if (uncertain_) {
     // A frame that perhaps lies there must not have the number of one in the other file.
     FrameBuilder nothing;
-    if (auto failed = write_frame(nothing)) return failed;
+    if (auto failed = write_frame(nothing, false)) return failed;
   }
   active_file_ = 1 - active_file_;
   {

@@ -17,7 +17,8 @@
 // commits again, over the old ones. Meanwhile commits go to B, and what is asked for is looked for
 // in the overlay of B, that of A and the database, in this order. Commits wait for the applier only
 // when both files are full; if it cannot go on because the disk is full, they are refused until it
-// can.
+// can. The last quarter of the second file is kept for commits of which nothing grows: consumers
+// can finish tasks and empty queues when there is no room for new ones, about 35,000 one by one.
 //
 // What a crash leaves: frames that the database has already, which their numbers tell; whole frames
 // that it has not, which are applied at the next start; and at the end perhaps one that is torn,
@@ -50,6 +51,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/error.h"
+#include "daemon/base/trouble.h"
 #include "daemon/tasks/journal_format.h"
 #include "daemon/tasks/journal_medium.h"
 #include "daemon/tasks/journal_overlay.h"
@@ -83,6 +85,7 @@ class JournalStore final : public Store {
   [[nodiscard]] std::optional<StoreError> commit(std::span<StoreOp> ops) override;
   [[nodiscard]] std::optional<StoreError> sync() override;
   bool maintain(bool idle) override;
+  [[nodiscard]] std::string trouble() const override { return trouble_.what(); }
   [[nodiscard]] std::uint64_t disk_bytes() const override;
 
  private:
@@ -115,7 +118,7 @@ class JournalStore final : public Store {
   // Commits.
   [[nodiscard]] std::optional<StoreError> commit_to_database(std::span<StoreOp> ops);
   [[nodiscard]] std::optional<StoreError> commit_too_large(std::span<StoreOp> ops);
-  [[nodiscard]] std::optional<StoreError> write_frame(FrameBuilder& builder);
+  [[nodiscard]] std::optional<StoreError> write_frame(FrameBuilder& builder, bool growing);
   [[nodiscard]] std::optional<StoreError> take(std::span<StoreOp> ops, std::size_t frame_at);
   [[nodiscard]] std::optional<StoreError> switch_files();
 
@@ -132,6 +135,7 @@ class JournalStore final : public Store {
   void run_applier();
   [[nodiscard]] std::optional<StoreError> wait_for_applier();
   void apply_frozen();
+  void tell_outcome(const std::optional<StoreError>& failed);
   void tidy();
   [[nodiscard]] std::optional<StoreError> apply(const Layer& layer);
   [[nodiscard]] std::optional<StoreError> apply_queues(const Layer& layer);
@@ -169,6 +173,7 @@ class JournalStore final : public Store {
   // Guarded by mutex_; what it points at does not change, and the applier alone takes it away.
   std::unique_ptr<Layer> frozen_;
   std::optional<StoreError> failure_;  // guarded by mutex_; of the applier's last try
+  Trouble trouble_;                    // the applier's
   bool tidying_ = false;               // guarded by mutex_
   bool stopping_ = false;              // guarded by mutex_
   std::thread applier_;                // depends on: all of the above

@@ -23,6 +23,12 @@ struct StoreError {
   std::string what;
 };
 
+/// Whether an operation takes room that only others give back. On a disk that gets full these are
+/// refused first, so that what makes room can still be done.
+[[nodiscard]] constexpr bool grows(StoreOp::Kind kind) {
+  return kind == StoreOp::Kind::put || kind == StoreOp::Kind::probe;
+}
+
 /// Belongs to one thread at a time.
 class Store {
  public:
@@ -39,6 +45,7 @@ class Store {
   [[nodiscard]] virtual Result<void> load(const Visitor& visitor) = 0;
 
   /// All of the changes or none. Returns when they are as durable as the store was opened for.
+  /// StoreError::Kind::full of operations of which some grow(): without those it may succeed.
   [[nodiscard]] virtual std::optional<StoreError> commit(std::span<StoreOp> ops) = 0;
 
   /// What was committed now survives the loss of power.
@@ -46,6 +53,10 @@ class Store {
 
   /// House-keeping between commits. `idle`: nobody waits. Returns whether there is more to do.
   virtual bool maintain(bool idle) = 0;
+
+  /// For people: what keeps the store from its ordinary course although commits succeed; empty
+  /// where nothing does. Any thread.
+  [[nodiscard]] virtual std::string trouble() const { return {}; }
 
   /// What the store's files take.
   [[nodiscard]] virtual std::uint64_t disk_bytes() const = 0;

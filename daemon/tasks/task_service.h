@@ -122,6 +122,8 @@ class TaskService {
   virtual void peek_next(std::string queue, TaskCallback callback) = 0;
   virtual void list(ListRequest request, PageCallback callback) = 0;
   [[nodiscard]] virtual TaskStats stats() const = 0;
+  /// For people: what is wrong with the store; empty when all is well.
+  [[nodiscard]] virtual std::string trouble() const = 0;
 
   /// A paused queue takes tasks in and hands none out. Survives a restart.
   virtual void pause(std::string queue, Callback callback) = 0;

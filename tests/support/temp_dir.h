@@ -5,13 +5,22 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
 
 namespace netd::test {
+
+/// The whole of a file; throws when it cannot be read.
+[[nodiscard]] inline std::string read_file(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) throw std::runtime_error("open " + file.string());
+  std::string content(std::filesystem::file_size(file), '\0');
+  stream.read(content.data(), static_cast<std::streamsize>(content.size()));
+  content.resize(static_cast<std::size_t>(stream.gcount()));
+  return content;
+}
 
 class TempDir {
  public:
@@ -46,12 +55,7 @@ class TempDir {
   }
 
   /// The whole of a file; throws when it cannot be read.
-  [[nodiscard]] std::string read(std::string_view name) const {
-    const std::filesystem::path file = path_ / name;
-    std::ifstream stream(file, std::ios::binary);
-    if (!stream) throw std::runtime_error("open " + file.string());
-    return {std::istreambuf_iterator<char>(stream), {}};
-  }
+  [[nodiscard]] std::string read(std::string_view name) const { return read_file(path_ / name); }
 
  private:
   std::filesystem::path path_;

@@ -137,6 +137,7 @@ class FakeTasks final : public tasks::TaskService {
     stats.tasks = 10;
     return stats;
   }
+  [[nodiscard]] std::string trouble() const override { return {}; }
   void pause(std::string queue, Callback callback) override {
     last_call = "pause " + queue;
     callback({});

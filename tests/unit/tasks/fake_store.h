@@ -1,7 +1,7 @@
 // A disk that tests look into and that fails when they say so.
 #pragma once
 
-#include <deque>
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -27,6 +27,7 @@ struct Disk {
   std::set<std::string> paused;
   std::map<std::string, std::pair<std::string, std::int64_t>> results;
   std::optional<StoreError> failing;
+  std::optional<StoreError> full;  // for what grows
   int commits = 0;
 };
 
@@ -48,6 +49,7 @@ class FakeStore final : public Store {
 
   std::optional<StoreError> commit(std::span<StoreOp> ops) override {
     if (disk_.failing) return disk_.failing;
+    if (disk_.full && std::ranges::any_of(ops, grows, &StoreOp::kind)) return disk_.full;
     ++disk_.commits;
     for (StoreOp& op : ops) apply(op);
     return std::nullopt;
@@ -114,35 +116,35 @@ class FakeStore final : public Store {
 /// Commits when the test says so, in the test's own thread.
 class ManualCommitter final : public Committer {
  public:
-  explicit ManualCommitter(Disk& disk) : store_(disk) {}
+  explicit ManualCommitter(std::unique_ptr<Store> store) : store_(std::move(store)) {}
   ~ManualCommitter() override {
-    for (Batch& batch : batches_) (void)store_.commit(batch.ops);
+    for (Batch& batch : batches_) (void)store_->commit(batch.ops);
   }
 
   void submit(Batch batch) override { batches_.push_back(std::move(batch)); }
   [[nodiscard]] std::uint64_t commits() const override { return commits_; }
-  [[nodiscard]] std::uint64_t disk_bytes() const override { return store_.disk_bytes(); }
+  [[nodiscard]] std::uint64_t disk_bytes() const override { return store_->disk_bytes(); }
+
+  [[nodiscard]] std::string trouble() const override { return store_->trouble(); }
 
   [[nodiscard]] bool idle() const { return batches_.empty(); }
   /// What was submitted so far, in one commit.
   void commit() {
-    std::deque<Batch> batches = std::exchange(batches_, {});
+    std::vector<Batch> batches = std::exchange(batches_, {});
     std::vector<StoreOp> ops;
-    for (Batch& batch : batches) {
-      for (StoreOp& op : batch.ops) ops.push_back(std::move(op));
-    }
-    const auto error = store_.commit(ops);
+    const Outcome outcome = commit_batches(*store_, batches, ops);
     ++commits_;
-    auto from = ops.begin();
-    for (Batch& batch : batches) {
-      for (StoreOp& op : batch.ops) op = std::move(*from++);
-      batch.complete(error ? &*error : nullptr);
-    }
+    store_->maintain(false);
+    for (Batch& batch : batches) batch.complete(outcome);
+  }
+  /// What a store does when nobody wants anything.
+  void tidy() {
+    for (int i = 0; i < 20 && store_->maintain(true); ++i) continue;
   }
 
  private:
-  FakeStore store_;
-  std::deque<Batch> batches_;
+  std::unique_ptr<Store> store_;
+  std::vector<Batch> batches_;
   std::uint64_t commits_ = 0;
 };
 

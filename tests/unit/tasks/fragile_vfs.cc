@@ -3,19 +3,14 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
+
+#include "tests/support/temp_dir.h"
 
 namespace netd::tasks::test {
 
 namespace {
 
 constexpr std::size_t kSector = 512;
-
-std::string contents_of(const char* path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 }  // namespace
 
@@ -95,7 +90,7 @@ int FragileVfs::open(sqlite3_vfs*, const char* name, sqlite3_file* file, int fla
   if ((flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL)) != 0) {
     // What is there when the file is opened has survived a loss of power already, or was synced.
     ours->state = &self->files_[std::filesystem::path(name).filename().string()];
-    *ours->state = {.synced = contents_of(name), .pending = {}};
+    *ours->state = {.synced = netd::test::read_file(name), .pending = {}};
   }
   return SQLITE_OK;
 }
@@ -179,7 +174,7 @@ OpenMedium FragileVfs::media() {
     auto real = open_journal_file(path, size);
     if (!real) return real;
     FileState& state = files_[std::filesystem::path(path).filename().string()];
-    state = {.synced = contents_of(path.c_str()), .pending = {}};
+    state = {.synced = netd::test::read_file(path), .pending = {}};
     return std::make_unique<Medium>(*this, std::move(*real), state);
   };
 }

@@ -36,6 +36,11 @@ class FragileVfs {
     image_.clear();
     lost_ = false;
   }
+  /// The power goes at once.
+  void lose_power() {
+    countdown_ = 1;
+    tick();
+  }
   /// With no file open: what lies on the disk from now on has survived.
   void forget() { files_.clear(); }
   [[nodiscard]] bool power_lost() const { return lost_; }

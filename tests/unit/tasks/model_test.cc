@@ -1,5 +1,7 @@
 // Random operations on the task queue and on the reference model, with refusing disks, crashes and
-// restarts in between: the answers and the tasks must be the same.
+// restarts in between: the answers and the tasks must be the same. On a disk in memory, for the
+// sake of many steps, and on netd's own stores, whose files are what a kill or a loss of power
+// leaves.
 //
 // NETD_MODEL_STEPS sets the number of steps, NETD_MODEL_SEED repeats a run.
 #include <gtest/gtest.h>
@@ -15,18 +17,21 @@
 #include "tests/support/fake_clock.h"
 #include "tests/support/log_capture.h"
 #include "tests/unit/tasks/fake_store.h"
+#include "tests/unit/tasks/model_ground.h"
 #include "tests/unit/tasks/reference_model.h"
 
 namespace netd::tasks {
 namespace {
 
 using netd::test::FakeClock;
-using test::Disk;
-using test::FakeStore;
+using test::FakeGround;
+using test::FilesGround;
+using test::Ground;
 using test::ManualCommitter;
 using test::ReferenceModel;
 
 constexpr std::uint64_t kQueueLimit = 12;
+constexpr std::int64_t kResultTtl = 20'000;  // ms
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr std::uint64_t kDefaultSteps = 100'000;
 #else
@@ -37,9 +42,17 @@ struct Variant {
   const char* name;
   SyncMode sync = SyncMode::always;
   std::uint64_t memory_limit = 1ULL << 30;
-  bool misfortunes = true;  // disks that refuse, crashes
+  bool refusals = true;  // of the disk
+  bool crashes = true;
   std::uint64_t steps = kDefaultSteps;
+  /// Of the journal of netd's own store; 0: SQLite alone; none: a disk in memory.
+  std::optional<std::uint32_t> file_size{};
 };
+
+std::unique_ptr<Ground> make_ground(const Variant& variant, std::uint64_t seed) {
+  if (!variant.file_size) return std::make_unique<FakeGround>();
+  return std::make_unique<FilesGround>(*variant.file_size, seed);
+}
 
 std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
   const char* text = std::getenv(name);
@@ -51,8 +64,10 @@ class Duel {
   Duel(const Variant& variant, std::uint64_t seed)
       : variant_(variant),
         random_(seed),
+        ground_(make_ground(variant, seed)),
         dispatcher_(std::move(Dispatcher::create(clock_).value())) {
     model_.queue_limit = kQueueLimit;
+    model_.result_ttl = kResultTtl;
     start();
   }
 
@@ -101,10 +116,11 @@ class Duel {
     settings.queue_limits.tasks = kQueueLimit;
     settings.sync = variant_.sync;
     settings.memory_limit = variant_.memory_limit;
+    settings.result_ttl = milliseconds(kResultTtl);
     service_ = std::make_unique<DurableTaskService>(*dispatcher_, settings, 1);
-    FakeStore store(disk_);
-    if (!service_->load(store)) difference_ = "the store does not load";
-    auto committer = std::make_unique<ManualCommitter>(disk_);
+    std::unique_ptr<Store> store = ground_->open();
+    if (!service_->load(*store)) difference_ = "the store does not load";
+    auto committer = std::make_unique<ManualCommitter>(std::move(store));
     committer_ = committer.get();
     service_->start(std::move(committer));
     holders_.clear();
@@ -139,7 +155,7 @@ class Duel {
   }
 
   std::string random_operation() {
-    switch (below(24)) {
+    switch (below(26)) {
       case 0:
       case 1:
       case 2:
@@ -174,6 +190,11 @@ class Duel {
         return advance();
       case 22:
         return release();
+      case 23:
+        return result();
+      case 24:
+        committer_->tidy();
+        return "tidy";
       default:
         return misfortune();
     }
@@ -214,7 +235,7 @@ class Duel {
     consumer.deadline = model_.now + wait;
     if (chance(2)) consumer.holder = holders_[below(holders_.size())];
     consumer.bind = consumer.holder != 0 && consumer.lease && chance(2);
-    const bool accept = !chance(10);
+    const bool accept = model_.disk_full || !chance(10);
     TakeRequest request;
     request.queue = consumer.queue;
     if (consumer.lease) request.lease = milliseconds(*consumer.lease);
@@ -244,10 +265,23 @@ class Duel {
     const std::string id = some_id();
     std::optional<std::uint32_t> attempt;
     if (chance(3)) attempt = static_cast<std::uint32_t>(1 + below(2));
-    expect(model_.done(id, attempt), [&](std::string& answer) {
-      service_->done({id, attempt}, "", [&](const auto& result) { answer = word(result); });
+    const std::string result = chance(2) ? std::to_string(below(100)) : "";
+    expect(model_.done(id, attempt, result), [&](std::string& answer) {
+      service_->done({id, attempt}, result, [&](const auto& done) { answer = word(done); });
     });
     return "done " + id;
+  }
+
+  std::string result() {
+    if (model_.disk_fails) return advance();  // a disk that takes nothing may still show something
+    const std::string id = some_id();
+    expect(model_.result(id), [&](std::string& answer) {
+      service_->await_result(id, milliseconds(0), 0,
+                             [&](const TaskResult<std::optional<std::string>>& result) {
+                               answer = !result ? word(result) : result->value_or("not yet");
+                             });
+    });
+    return "result " + id;
   }
 
   std::string fail() {
@@ -335,34 +369,64 @@ class Duel {
   }
 
   std::string misfortune() {
-    if (!variant_.misfortunes) return advance();
-    if (model_.disk_fails) {
-      disk_.failing.reset();
+    if (model_.disk_fails || model_.disk_full) {
+      ground_->set_failing(false);
+      ground_->set_full(false);
       model_.disk_is_back();
       move_time(2000);
       return "disk is back";
     }
-    if (chance(3) && !model_.anybody_parked()) {
-      disk_.failing = StoreError{StoreError::Kind::full, "no room"};
+    if (variant_.refusals && chance(3) && !model_.anybody_parked()) {
+      if (chance(2) && ground_->set_full(true)) {
+        model_.disk_full = true;
+        return "disk is full";
+      }
+      ground_->set_failing(true);
       model_.disk_fails = true;
       return "disk fails";
     }
     if (!chance(5)) return advance();
-    // What was asked for in the moment of the crash has no answer and, as nothing of it had reached
-    // the disk, no effect.
-    if (chance(2)) {
-      NewTask task;
-      task.id = "99";
-      task.data = "99";
-      service_->produce(std::move(task), [](const auto&) {});
-      dispatcher_->run_due_timers();
-    }
-    const Disk as_it_was = disk_;
+    if (variant_.crashes && chance(2)) return crash();
+    model_.stop();
     service_.reset();
-    disk_ = as_it_was;
     start();
     model_.crash();
+    return "restart";
+  }
+
+  /// What was asked for in the moment of the crash has no answer, and has happened or not.
+  std::string crash() {
+    ReferenceModel::ModelTask wanted;
+    if (chance(2)) {
+      wanted.id = std::to_string(1000 + consumers_++);
+      wanted.data = "99";
+      wanted.queue = some_queue();
+      NewTask task;
+      task.id = wanted.id;
+      task.data = wanted.data;
+      task.queue = wanted.queue;
+      task.max_attempts = 0;
+      service_->produce(std::move(task), [](const auto&) {});
+      dispatcher_->run_due_timers();
+      ground_->crash_within([this] { committer_->commit(); });
+    } else {
+      ground_->crash();
+    }
+    service_.reset();
+    told_.clear();  // they are gone with it
+    start();
+    model_.crash();
+    if (!wanted.id.empty() && is_there(wanted.id) && model_.produce(wanted, 0, 0) != "queued") {
+      difference_ = "a task is there that was refused";
+    }
     return "crash";
+  }
+
+  bool is_there(const std::string& id) {
+    bool there = false;
+    service_->peek(id, [&](const TaskResult<Task>& task) { there = task.has_value(); });
+    settle();
+    return there;
   }
 
   Words dump() {
@@ -381,9 +445,9 @@ class Duel {
 
   const Variant variant_;
   std::mt19937_64 random_;
+  std::unique_ptr<Ground> ground_;
   FakeClock clock_;
   std::unique_ptr<Dispatcher> dispatcher_;
-  Disk disk_;
   std::unique_ptr<DurableTaskService> service_;
   ManualCommitter* committer_ = nullptr;
   std::vector<Holder> holders_;
@@ -408,16 +472,27 @@ TEST_P(TaskModelTest, AnswersAsTheReferenceModelDoes) {
 
 INSTANTIATE_TEST_SUITE_P(
     Model, TaskModelTest,
-    ::testing::Values(Variant{.name = "durable"},
-                      // So little that the data of most tasks is on the disk alone.
-                      Variant{.name = "short_of_memory",
-                              .memory_limit = 8000,
-                              .misfortunes = false,
-                              .steps = kDefaultSteps / 5},
-                      Variant{.name = "written_behind",
-                              .sync = SyncMode::off,
-                              .misfortunes = false,
-                              .steps = kDefaultSteps / 5}),
+    ::testing::Values(
+        Variant{.name = "durable"},
+        // So little that the data of most tasks is on the disk alone.
+        Variant{.name = "short_of_memory",
+                .memory_limit = 8000,
+                .refusals = false,
+                .steps = kDefaultSteps / 5},
+        Variant{.name = "written_behind",
+                .sync = SyncMode::off,
+                .refusals = false,
+                .crashes = false,
+                .steps = kDefaultSteps / 5},
+        Variant{.name = "tiny_journal", .steps = kDefaultSteps / 10, .file_size = 16U << 10U},
+        Variant{.name = "journal_short_of_memory",
+                .memory_limit = 8000,
+                .refusals = false,
+                .steps = kDefaultSteps / 40,
+                .file_size = 64U << 10U},
+        // SQLite has nothing to refuse where nothing changes.
+        Variant{
+            .name = "database", .refusals = false, .steps = kDefaultSteps / 40, .file_size = 0}),
     [](const auto& suite) { return suite.param.name; });
 
 }  // namespace

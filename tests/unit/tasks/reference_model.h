@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/tasks/task.h"
@@ -38,8 +39,10 @@ class ReferenceModel {
     bool bind = false;
   };
 
-  std::int64_t now = 0;  // ms
-  bool disk_fails = false;
+  std::int64_t now = 0;     // ms
+  bool disk_fails = false;  // takes no change
+  bool disk_full = false;   // takes no new task
+  std::int64_t result_ttl = 0;
   std::uint64_t queue_limit = 0;
   std::multiset<std::string> told;  // "NAME ANSWER": what parked consumers were told
 
@@ -49,7 +52,7 @@ class ReferenceModel {
     }
     const auto in_queue = std::ranges::count(tasks_, wanted.queue, &ModelTask::queue);
     if (static_cast<std::uint64_t>(in_queue) >= queue_limit) return "queue_full";
-    if (disk_fails) return ++last_seq_, "unavailable";
+    if (disk_fails || disk_full) return ++last_seq_, "unavailable";
     ModelTask task = wanted;
     task.seq = ++last_seq_;
     if (delay > 0) {
@@ -72,11 +75,24 @@ class ReferenceModel {
     return "parked";
   }
 
-  std::string done(const std::string& id, std::optional<std::uint32_t> attempt) {
+  /// `result` may be empty: none.
+  std::string done(const std::string& id, std::optional<std::uint32_t> attempt,
+                   const std::string& result) {
     ModelTask* task = find(id);
     if (const std::string bad = not_leased(task, attempt); !bad.empty()) return bad;
     if (disk_fails) return "unavailable";
+    if (!result.empty()) results_[id] = {result, now + result_ttl};
     return remove(*task), "ok";
+  }
+
+  /// What is known of a task's end by now.
+  std::string result(const std::string& id) {
+    if (const ModelTask* task = find(id)) {
+      return task->state == TaskState::dead ? "dead" : "not yet";
+    }
+    const auto found = results_.find(id);
+    return found == results_.end() || found->second.second <= now ? "not_found"
+                                                                  : found->second.first;
   }
 
   std::string fail(const std::string& id, std::int64_t delay) {
@@ -177,6 +193,14 @@ class ReferenceModel {
     if (!disk_fails) write_dirty();
   }
 
+  /// A clean end: the disk gets what nobody waited for. crash() is what comes then.
+  void stop() {
+    for (ModelTask& task : tasks_) {
+      if (task.state == TaskState::leased && task.young) dirty_.insert(task.seq);
+    }
+    write_dirty();
+  }
+
   /// What is there after kill -9 and a new start.
   void crash() {
     parked_.clear();
@@ -198,7 +222,7 @@ class ReferenceModel {
 
   /// The disk works again, and gets what nobody waited for.
   void disk_is_back() {
-    disk_fails = false;
+    disk_fails = disk_full = false;
     write_dirty();
   }
 
@@ -362,6 +386,7 @@ class ReferenceModel {
   std::set<std::string> paused_;
   std::map<std::uint64_t, ModelTask> disk_;
   std::set<std::uint64_t> dirty_;
+  std::map<std::string, std::pair<std::string, std::int64_t>> results_;  // until when
   std::uint64_t last_seq_ = 0;
 };
 

@@ -120,6 +120,51 @@ TEST_F(TaskDiskTest, RefusedChangesLeaveEverythingAsItWas) {
   EXPECT_EQ(produce(make("new")), "queued \"new\"");
 }
 
+TEST_F(TaskDiskTest, OnAFullDiskTasksCanBeFinishedButNotAdded) {
+  produce(make("leased"));
+  produce(make("failing"));
+  produce(make("ready"));
+  produce(make("unwanted"));
+  take(leased(1h));
+  take(leased(1h));
+  disk_.full = StoreError{StoreError::Kind::full, "no room"};
+  // In one turn, and so in one commit.
+  const auto refused = start_produce(make("new"));
+  EXPECT_EQ(done("\"leased\"", "1"), "ok");
+  EXPECT_EQ(*refused, "unavailable");
+  EXPECT_EQ(result_of("\"leased\""), "1");
+  EXPECT_EQ(fail("\"failing\""), "ok");
+  EXPECT_EQ(erase("\"unwanted\""), "ok");
+  EXPECT_EQ(take(), "\"ready\"");
+  EXPECT_EQ(disk_.rows.size(), 1U) << "the one that failed";
+  EXPECT_FALSE(service_->stats().available);
+  EXPECT_THAT(service_->trouble(), ::testing::HasSubstr("new tasks are refused"));
+  advance(2s);
+  EXPECT_FALSE(service_->stats().available) << "what ends tasks says nothing of new ones";
+  EXPECT_EQ(log_.entries("store_unavailable").size(), 1U);
+  disk_.full.reset();
+  advance(2s);
+  EXPECT_TRUE(service_->stats().available);
+  EXPECT_EQ(service_->trouble(), "");
+  EXPECT_EQ(produce(make("new")), "queued \"new\"");
+}
+
+TEST_F(TaskDiskTest, ATaskPutBackOnAFullDiskIsWrittenLater) {
+  produce(make("a"));
+  produce(make("b"));
+  const auto taken = start_take({});
+  taken->accept = false;
+  dispatcher_->run_due_timers();
+  committer_->commit();  // removed, and refused by the consumer
+  disk_.full = StoreError{StoreError::Kind::full, "no room"};
+  EXPECT_EQ(erase("\"b\""), "ok") << "goes with the other in one commit";
+  EXPECT_TRUE(disk_.rows.empty());
+  disk_.full.reset();
+  advance(2s);
+  EXPECT_EQ(disk_.rows.size(), 1U);
+  EXPECT_EQ(take(), "\"a\"");
+}
+
 TEST_F(TaskDiskTest, WhatNobodyWaitsForIsWrittenWhenTheDiskIsBack) {
   NewTask task = make("a");
   task.max_attempts = 1;
@@ -174,6 +219,27 @@ TEST_F(TaskDiskTest, WithSyncOffAnswersDoNotWait) {
   EXPECT_EQ(result_of("\"b\""), "1");
   advance(settings_.sync_interval);
   EXPECT_TRUE(disk_.rows.empty());
+}
+
+TEST_F(TaskDiskTest, LargeTasksOfOneTurnGoInSeveralCommits) {
+  for (const SyncMode sync : {SyncMode::always, SyncMode::off}) {
+    settings_.sync = sync;
+    restart();
+    const int before = disk_.commits;
+    const std::string data = "\"" + std::string(1'000'000, 'x') + "\"";
+    for (int i = 0; i < 9; ++i) start_produce(make(std::to_string(i), data));
+    dispatcher_->run_due_timers();
+    advance(settings_.sync_interval);
+    EXPECT_EQ(disk_.rows.size(), 9U);
+    if (sync == SyncMode::off) {
+      EXPECT_EQ(disk_.commits, before + 3) << "each when the one before is made";
+      for (int i = 0; i < 9; ++i) start_produce(make("x" + std::to_string(i), data));
+      restart();
+      EXPECT_EQ(service_->stats().tasks, 18U) << "at the end too";
+    }
+    while (take() != "empty") continue;
+    advance(settings_.sync_interval);
+  }
 }
 
 TEST_F(TaskDiskTest, WithSyncOffAFailingDiskLosesNothing) {

@@ -42,9 +42,9 @@ class ServiceFixture : public ::testing::Test {
   }
   void start() {
     service_ = std::make_unique<DurableTaskService>(*dispatcher_, settings_, 1);
-    FakeStore store(disk_);
-    ASSERT_TRUE(service_->load(store).has_value());
-    auto committer = std::make_unique<ManualCommitter>(disk_);
+    auto store = std::make_unique<FakeStore>(disk_);
+    ASSERT_TRUE(service_->load(*store).has_value());
+    auto committer = std::make_unique<ManualCommitter>(std::move(store));
     committer_ = committer.get();
     service_->start(std::move(committer));
     run();
