@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstdio>
 #include <cstdlib>
 #include <limits>
 
@@ -33,6 +32,13 @@ struct SizeUnit {
   char suffix;
   unsigned shift;
 };
+
+/// At least `width` digits; `value` is not negative.
+void append_padded(std::string& out, long value, std::size_t width) {
+  const std::string digits = std::to_string(value);
+  if (digits.size() < width) out.append(width - digits.size(), '0');
+  out += digits;
+}
 
 constexpr std::array<SizeUnit, 3> kSizeUnits = {{{'G', 30}, {'M', 20}, {'K', 10}}};
 
@@ -277,19 +283,28 @@ std::string format_rfc3339(WallTime time) {
 }
 
 std::string format_rfc5322(const std::tm& parts) {
-  constexpr std::array<const char*, 7> kDays = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  constexpr std::array<const char*, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  constexpr std::array<std::string_view, 7> kDays = {"Sun, ", "Mon, ", "Tue, ", "Wed, ",
+                                                     "Thu, ", "Fri, ", "Sat, "};
+  constexpr std::array<std::string_view, 12> kMonths = {" Jan ", " Feb ", " Mar ", " Apr ",
+                                                        " May ", " Jun ", " Jul ", " Aug ",
+                                                        " Sep ", " Oct ", " Nov ", " Dec "};
   const long minutes = parts.tm_gmtoff / 60;
-  std::array<char, 64> text{};
-  // Not strftime: names of days must not follow a locale.
-  const int length =
-      std::snprintf(text.data(), text.size(), "%s, %02d %s %04d %02d:%02d:%02d %c%02ld%02ld",
-                    kDays.at(static_cast<std::size_t>(parts.tm_wday)), parts.tm_mday,
-                    kMonths.at(static_cast<std::size_t>(parts.tm_mon)), parts.tm_year + 1900,
-                    parts.tm_hour, parts.tm_min, parts.tm_sec, minutes < 0 ? '-' : '+',
-                    std::labs(minutes) / 60, std::labs(minutes) % 60);
-  return {text.data(), static_cast<std::size_t>(length)};
+  // Not strftime: names of days must not follow a locale. Nor printf, which is slow: each mail that
+  // comes in has one.
+  std::string out(kDays.at(static_cast<std::size_t>(parts.tm_wday)));
+  append_padded(out, parts.tm_mday, 2);
+  out += kMonths.at(static_cast<std::size_t>(parts.tm_mon));
+  append_padded(out, parts.tm_year + 1900, 4);
+  out += ' ';
+  append_padded(out, parts.tm_hour, 2);
+  out += ':';
+  append_padded(out, parts.tm_min, 2);
+  out += ':';
+  append_padded(out, parts.tm_sec, 2);
+  out += minutes < 0 ? " -" : " +";
+  append_padded(out, std::labs(minutes) / 60, 2);
+  append_padded(out, std::labs(minutes) % 60, 2);
+  return out;
 }
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {

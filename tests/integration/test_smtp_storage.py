@@ -156,13 +156,21 @@ def fault_library(tmp_path_factory):
 
 
 @pytest.fixture
-def faulty(serve, fault_library, tmp_path):
-    faults = tmp_path / "faults"
-    faults.write_text("")
-    server = serve(environment={"LD_PRELOAD": str(fault_library), "DISK_FAULTS": str(faults),
-                                "DISK_FAULTS_BELOW": "/mail/"})
-    server.faults = faults
-    return server
+def serve_faulty(serve, fault_library, tmp_path):
+    """Starts a netd whose disk fails as the text in its `faults` says."""
+    def start(settings=""):
+        faults = tmp_path / "faults"
+        faults.write_text("")
+        server = serve(settings, environment={"LD_PRELOAD": str(fault_library), "DISK_FAULTS": str(faults),
+                                              "DISK_FAULTS_BELOW": "/mail/"})
+        server.faults = faults
+        return server
+    return start
+
+
+@pytest.fixture
+def faulty(serve_faulty):
+    return serve_faulty()
 
 
 def everything_in(server):
@@ -223,6 +231,50 @@ def test_a_file_system_that_lacks(faulty, lacks):
     assert faulty.bodies("one") == [b"both\r\n", b"hi\r\n"]
     assert faulty.bodies("two") == [b"both\r\n"]
     assert [path.parent.name for path in everything_in(faulty)] == ["new"] * 3
+
+
+@pytest.mark.parametrize("lacks", ["", f"unnamed {errno.EOPNOTSUPP}\n", f"unnamed {errno.EISDIR}\n",
+                                   f"unnamed {errno.EINVAL}\n", f"link {errno.EPERM}\n"],
+                         ids=["nothing", "unnamed", "flag", "mode", "links"])
+def test_a_file_system_that_lacks_what_mail_without_sync_uses(serve_faulty, lacks):
+    """Files without a name, and links to give them one: mail arrives all the same."""
+    server = serve_faulty("sync = off\n")
+    server.faults.write_text(lacks)
+    large = (b"y" * 70 + b"\r\n") * 20000
+    with server.client() as client:
+        client.envelope("one@example.org")
+        assert client.message(large).startswith(b"250 ")
+        client.envelope("one@example.org")
+        client.expect("RCPT TO:<two@example.org>", "250")
+        assert client.message(b"both").startswith(b"250 ")
+    assert sorted(server.bodies("one")) == [b"both\r\n", large + b"\r\n"]
+    assert server.bodies("two") == [b"both\r\n"]
+    assert [path.parent.name for path in everything_in(server)] == ["new"] * 3
+    mask = os.umask(0o77)
+    os.umask(mask)
+    for path in everything_in(server):
+        assert path.stat().st_size == int(path.name.rpartition(",S=")[2])
+        assert path.stat().st_mode & 0o777 == 0o660 & ~mask
+
+
+@pytest.mark.parametrize(("fault", "answer"), [
+    (f"unnamed {errno.ENOSPC}\n", "452 4.3.1 "), (f"unnamed {errno.EROFS}\n", "451 4.3.0 "),
+    (f"write {errno.ENOSPC}\n", "452 4.3.1 "), (f"link {errno.ENOSPC}\n", "452 4.3.1 "),
+    (f"link {errno.EROFS}\n", "451 4.3.0 ")])
+def test_a_disk_that_fails_without_sync(serve_faulty, fault, answer):
+    server = serve_faulty("sync = off\n")
+    with server.client() as client:
+        server.faults.write_text(fault)
+        for others in ([], ["two"]):
+            client.envelope("one@example.org")
+            for user in others:
+                client.expect(f"RCPT TO:<{user}@example.org>", "250")
+            assert client.message(b"x" * 500).startswith(answer.encode())
+        assert everything_in(server) == []
+        server.faults.write_text("")
+        client.envelope("one@example.org")
+        assert client.message(b"after").startswith(b"250 ")
+    assert server.bodies("one") == [b"after\r\n"]
 
 
 class Stubborn(Sender):

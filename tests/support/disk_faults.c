@@ -1,7 +1,7 @@
 /* Makes the disk of a program fail when a test says so (LD_PRELOAD). The file that DISK_FAULTS names
-   holds lines "CALL ERRNO", looked at before each call: create, write, fsync, fsync-folder, syncfs,
-   written (what an earlier write left behind), rename (that which replaces nothing), link, mkdir. Only
-   files whose path contains DISK_FAULTS_BELOW are meant. */
+   holds lines "CALL ERRNO", looked at before each call: create, unnamed (O_TMPFILE), write, fsync,
+   fsync-folder, syncfs, written (what an earlier write left behind), rename (that which replaces
+   nothing), link (linkat, too), mkdir. Only files whose path contains DISK_FAULTS_BELOW are meant. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -93,6 +93,15 @@ int link(const char *old_path, const char *new_path) {
   return -1;
 }
 
+int linkat(int from, const char *old_path, int to, const char *new_path, int flags) {
+  static int (*real)(int, const char *, int, const char *, int);
+  const int number = fault_at(new_path, "link");
+  if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "linkat");
+  if (number == 0) return real(from, old_path, to, new_path, flags);
+  errno = number;
+  return -1;
+}
+
 int mkdir(const char *path, mode_t mode) {
   static int (*real)(const char *, mode_t);
   const int number = fault_at(path, "mkdir");
@@ -107,12 +116,13 @@ int open(const char *path, int flags, ...) {
   int number = 0;
   mode_t mode = 0;
   if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "open");
-  if ((flags & O_CREAT) != 0) {
+  const int is_unnamed = (flags & O_TMPFILE) == O_TMPFILE;
+  if ((flags & O_CREAT) != 0 || is_unnamed) {
     va_list rest;
     va_start(rest, flags);
     mode = va_arg(rest, mode_t);
     va_end(rest);
-    number = fault_at(path, "create");
+    number = fault_at(path, is_unnamed ? "unnamed" : "create");
   }
   if (number == 0) return real(path, flags, mode);
   errno = number;

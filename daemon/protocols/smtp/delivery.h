@@ -41,7 +41,7 @@ class Delivery {
   Delivery& operator=(const Delivery&) = delete;
 
   /// Whether there is a file: a delivery that has one is given up through the store.
-  [[nodiscard]] bool has_file() const { return !tmp_path.empty(); }
+  [[nodiscard]] bool has_file() const { return static_cast<bool>(file) || !tmp_path.empty(); }
 
   // ---- Set by the session before each step.
   std::vector<std::string> mailboxes;  ///< "DOMAIN/USER", each once, at least one
@@ -53,7 +53,7 @@ class Delivery {
   // ---- Set by the store.
   StoreOutcome outcome = StoreOutcome::done;
   UniqueFd file;
-  std::string tmp_path;
+  std::string tmp_path;  ///< empty: the file has no name yet (O_TMPFILE), or none any more
   std::uint64_t size = 0;
   std::vector<std::string> placed;  ///< the names in new/ that exist already
   std::size_t reserved = 0;         ///< mailboxes, from the first on, whose quota has room kept

@@ -63,6 +63,16 @@ int copy_bytes(int from, int to) {
   }
 }
 
+/// The delivery's file from its start on; none and errno.
+UniqueFd open_again(const Delivery& delivery) {
+  if (!delivery.tmp_path.empty()) {
+    return UniqueFd(::open(delivery.tmp_path.c_str(), O_RDONLY | O_CLOEXEC));
+  }
+  UniqueFd file(::fcntl(delivery.file.get(), F_DUPFD_CLOEXEC, 0));
+  if (file && ::lseek(file.get(), 0, SEEK_SET) != 0) file.reset();
+  return file;
+}
+
 bool has_failed(const Delivery* delivery) { return delivery->outcome != StoreOutcome::done; }
 
 }  // namespace
@@ -87,6 +97,7 @@ MailStore::MailStore(Options options, const Clock& clock)
       names_(clock, options_.hostname),
       housekeeper_(std::make_unique<Housekeeper>(options_.root, options_.listener,
                                                  options_.retention, names_, clock)),
+      unnamed_(!options_.sync),
       disk_(clock),
       threads_("netd-mail", kThreads, kThreads + 1) {
   if (options_.quota != 0) quota_ = std::make_unique<QuotaBook>(options_.root, options_.quota);
@@ -232,7 +243,6 @@ void MailStore::sync_files(std::vector<Delivery*>& deliveries) {
 
 void MailStore::place_all(std::vector<Delivery*>& deliveries) {
   for (Delivery* delivery : deliveries) {
-    delivery->file.reset();
     if (!reserve_room(*delivery)) {
       remove_traces(*delivery);
       delivery->outcome = StoreOutcome::mailbox_full;
@@ -329,60 +339,75 @@ int MailStore::write_chunk(Delivery& delivery) {
 }
 
 int MailStore::open_file(Delivery& delivery) {
-  const std::string& first = delivery.mailboxes.front();
-  std::string name = path(first, "/tmp/", UniqueNames::in_tmp(delivery.file_name));
   for (const bool again : {false, true}) {
-    if (const int unprepared = prepare(first, again); unprepared != 0) return unprepared;
-    const int fd =
-        ::open(name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, kFileMode);
-    const int error = fd < 0 ? errno : 0;
-    if (error == 0) {
-      delivery.file.reset(fd);
-      delivery.tmp_path = std::move(name);
-      return 0;
+    if (const int unprepared = prepare(delivery.mailboxes.front(), again); unprepared != 0) {
+      return unprepared;
     }
+    const int error = create_file(delivery);
     // Somebody removed the mailbox since it was prepared: it is made anew, once.
     if (error != ENOENT) return error;
   }
   return ENOENT;
 }
 
+/// What need not be durable needs no name before it is complete: that is one change to a folder
+/// instead of three, and nothing for a crash to leave behind. Durable mail has its name in tmp/
+/// from the start, because fsync(2) of a file without one does not promise that its first name,
+/// too, finds the file after a power cut.
+int MailStore::create_file(Delivery& delivery) {
+  const std::string& first = delivery.mailboxes.front();
+  if (unnamed_) {
+    delivery.file.reset(open_unnamed(path(first, "/tmp", ""), kFileMode));
+    if (delivery.file) return 0;
+    if (!has_no_unnamed(errno)) return errno;
+    unnamed_ = false;
+  }
+  std::string name = path(first, "/tmp/", UniqueNames::in_tmp(delivery.file_name));
+  delivery.file.reset(
+      ::open(name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, kFileMode));
+  if (!delivery.file) return errno;
+  delivery.tmp_path = std::move(name);
+  return 0;
+}
+
 /// Gives the complete file its name in new/ of every mailbox.
 int MailStore::place(Delivery& delivery) {
   const std::string file = delivery.file_name + ",S=" + std::to_string(delivery.size);
-  const bool one = delivery.mailboxes.size() == 1;
+  const bool moves = delivery.mailboxes.size() == 1 && !delivery.tmp_path.empty();
   for (const std::string& mailbox : delivery.mailboxes) {
     std::string target = path(mailbox, "/new/", file);
     int error = 0;
     for (const bool again : {false, true}) {
       error = prepare(mailbox, again);
       if (error != 0) return error;
-      error = one ? rename_new(delivery.tmp_path, target) : place_copy(delivery, mailbox, target);
+      error = moves ? rename_new(delivery.tmp_path, target) : place_copy(delivery, mailbox, target);
       if (error != ENOENT) break;
     }
     if (error != 0) return error;
     delivery.placed.push_back(std::move(target));
   }
-  if (one) {
-    delivery.tmp_path.clear();
-  } else {
-    // All names are there; that this one stays is no reason to refuse the message.
-    ::unlink(delivery.tmp_path.c_str());
-    delivery.tmp_path.clear();
-  }
+  // All names are there; that one in tmp/ stays is no reason to refuse the message.
+  if (!moves && !delivery.tmp_path.empty()) ::unlink(delivery.tmp_path.c_str());
+  delivery.tmp_path.clear();
+  delivery.file.reset();
   return 0;
 }
 
 int MailStore::place_copy(const Delivery& delivery, const std::string& mailbox,
                           const std::string& target) {
-  if (::link(delivery.tmp_path.c_str(), target.c_str()) == 0) return 0;
-  if (!cannot_link(errno)) return errno;
+  int error = 0;
+  if (delivery.tmp_path.empty()) {
+    error = link_unnamed(delivery.file.get(), target);
+  } else if (::link(delivery.tmp_path.c_str(), target.c_str()) != 0) {
+    error = errno;
+  }
+  if (!cannot_link(error)) return error;
   return copy_file(delivery, mailbox, target);
 }
 
 int MailStore::copy_file(const Delivery& delivery, const std::string& mailbox,
                          const std::string& target) {
-  const UniqueFd from(::open(delivery.tmp_path.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd from = open_again(delivery);
   if (!from) return errno;
   const std::string tmp = path(mailbox, "/tmp/", UniqueNames::in_tmp(names_.next().file));
   UniqueFd to(::open(tmp.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, kFileMode));

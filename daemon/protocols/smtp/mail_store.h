@@ -89,6 +89,7 @@ class MailStore {
   static void bring_back(Batch& batch);
   int write_chunk(Delivery& delivery);
   int open_file(Delivery& delivery);
+  int create_file(Delivery& delivery);
   [[nodiscard]] bool reserve_room(Delivery& delivery);
   void settle_room(Delivery& delivery, bool stored);
   int place(Delivery& delivery);
@@ -117,6 +118,8 @@ class MailStore {
   std::unordered_map<std::string, std::shared_ptr<Mailbox>> mailboxes_;
 
   Trouble trouble_;
+
+  std::atomic<bool> unnamed_;  // files get their first name in new/: until one cannot be made so
 
   DiskSync disk_;
 

@@ -1,8 +1,6 @@
 #include "daemon/protocols/smtp/session.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <utility>
 
 #include "daemon/base/log.h"
@@ -238,11 +236,13 @@ void SmtpSession::let_go_on() {
 void SmtpSession::say(const Reply& reply) { say(reply, reply.text); }
 
 void SmtpSession::say(const Reply& reply, std::string_view text) {
-  std::array<char, 24> code{};
-  const int length = std::snprintf(code.data(), code.size(), "%u %.*s%s", reply.code,
-                                   static_cast<int>(reply.enhanced.size()), reply.enhanced.data(),
-                                   reply.enhanced.empty() ? "" : " ");
-  std::string line(code.data(), static_cast<std::size_t>(length));
+  std::string line = std::to_string(reply.code);
+  line.reserve(line.size() + reply.enhanced.size() + text.size() + 4);
+  line += ' ';
+  if (!reply.enhanced.empty()) {
+    line += reply.enhanced;
+    line += ' ';
+  }
   line += text;
   if (log_enabled(LogLevel::debug)) {
     LogEntry(LogLevel::debug, "smtp_reply")

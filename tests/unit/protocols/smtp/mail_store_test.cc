@@ -14,7 +14,9 @@
 #include <vector>
 
 #include "daemon/base/message_ids.h"
+#include "daemon/base/unique_fd.h"
 #include "daemon/protocols/smtp/courier.h"
+#include "daemon/protocols/smtp/maildir.h"
 #include "tests/support/log_capture.h"
 #include "tests/support/temp_dir.h"
 
@@ -187,6 +189,44 @@ TEST_F(MailStoreTest, WithoutSyncStoresTheSame) {
   EXPECT_EQ(store(delivery({"x/a", "x/b"}, "text")), StoreOutcome::done);
   EXPECT_EQ(only("x/a/new"), "text");
   EXPECT_EQ(only("x/b/new"), "text");
+  EXPECT_EQ(fs::hard_link_count(files("x/a/new").front()), 2U);
+}
+
+TEST_F(MailStoreTest, WithoutSyncNothingIsInTmp) {
+  open(false);
+  if (const UniqueFd unnamed(open_unnamed(root(), 0600)); !unnamed) {
+    GTEST_SKIP() << "the file system of " << root() << " has no files without a name";
+  }
+  auto one = delivery({"x/bob"}, "first ");
+  one->last = false;
+  ASSERT_EQ(store(std::move(one)), StoreOutcome::done);
+  one = std::move(returned_.front());
+  EXPECT_TRUE(one->has_file());
+  EXPECT_THAT(files("x/bob/tmp"), SizeIs(0));
+  EXPECT_THAT(files("x/bob/new"), SizeIs(0)) << "half a message was in new/";
+  // Removed meanwhile: it is made anew when the file gets its name.
+  fs::remove_all(fs::path(root()) / "x");
+  one->chunk = "last";
+  one->last = true;
+  one->client = this;
+  EXPECT_EQ(store(std::move(one)), StoreOutcome::done);
+  EXPECT_FALSE(returned_.front()->has_file());
+  EXPECT_EQ(only("x/bob/new"), "first last");
+  EXPECT_THAT(files("x/bob/new").front().filename().string(), testing::EndsWith(",S=10"));
+}
+
+TEST_F(MailStoreTest, WithoutSyncGivesUpWithoutATrace) {
+  open(false);
+  auto one = delivery({"x/bob"}, "first part");
+  one->last = false;
+  ASSERT_EQ(store(std::move(one)), StoreOutcome::done);
+  one = std::move(returned_.front());
+  ASSERT_TRUE(one->has_file());
+  one->give_up = true;
+  courier_->send(std::move(one));
+  close();
+  EXPECT_THAT(files("x/bob/tmp"), SizeIs(0));
+  EXPECT_THAT(files("x/bob/new"), SizeIs(0));
 }
 
 TEST_F(MailStoreTest, MakesAMailboxAnewThatWasRemoved) {
