@@ -10,29 +10,57 @@
 
 namespace netd {
 
+namespace {
+
+/// poll(2) promises room for so much in a pipe: more would block until the rest fits. It ends with
+/// a line where it can, as nothing that others write at the same time comes between its bytes.
+std::string_view first_piece(std::string_view text) {
+  if (text.size() <= PIPE_BUF) return text;
+  const std::size_t end = text.rfind('\n', PIPE_BUF - 1);
+  return text.substr(0, end == std::string_view::npos ? PIPE_BUF : end + 1);
+}
+
+bool is_no_room(int error) {
+  return error == ENOSPC || error == EDQUOT || error == EFBIG || error == EIO;
+}
+
+}  // namespace
+
 bool LineWriter::write(std::string_view line) {
   std::string text = in_line_ ? "\n" : "";
   text += line;
   text += '\n';
-  return put(text);
+  return put(text) == text.size();
 }
 
-bool LineWriter::put(std::string_view text) {
-  while (!text.empty()) {
-    if (!wait_for_room()) return false;
-    // poll(2) promises room for so much in a pipe: more would block until the rest fits.
-    const ssize_t count = ::write(fd_, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
+std::size_t LineWriter::write_lines(std::string_view lines) {
+  if (in_line_ && put("\n") == 0) return 0;
+  return put(lines);
+}
+
+/// Returns how much of it was written, or need not be.
+std::size_t LineWriter::put(std::string_view text) {
+  std::size_t done = 0;
+  error_ = 0;
+  while (done < text.size()) {
+    if (!wait_for_room()) break;
+    const std::string_view piece = first_piece(text.substr(done));
+    const ssize_t count = ::write(fd_, piece.data(), piece.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && errno == EAGAIN) {  // somebody made it non-blocking, and took the room
       stalled_ = true;
-      return false;
+      break;
     }
-    if (count <= 0) return true;
+    if (count < 0 && is_no_room(errno)) {
+      error_ = errno;
+      break;
+    }
+    if (count <= 0) return text.size();
     stalled_ = false;
-    text.remove_prefix(static_cast<std::size_t>(count));
-    in_line_ = !text.empty();
+    done += static_cast<std::size_t>(count);
+    in_line_ = text[done - 1] != '\n';
   }
-  return true;
+  return done;
 }
 
 bool LineWriter::wait_for_room() {

@@ -3,7 +3,6 @@
 #include <spdlog/async.h>
 #include <spdlog/async_logger.h>
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -197,19 +196,6 @@ void report_overruns(Log& log) {
   log.operators->log(spdlog::level::warn, spdlog::string_view_t(payload.data(), payload.size()));
 }
 
-/// The text with control characters escaped: a client's bytes must not forge lines or fields.
-void append_clean(std::string& out, std::string_view text) {
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7F) {
-      out += c;
-    } else {
-      constexpr char kHex[] = "0123456789abcdef";
-      out += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
-    }
-  }
-}
-
 }  // namespace
 
 LogTarget detect_log_target() {
@@ -328,62 +314,6 @@ void LogEntry::send(std::string_view message) {
   auto& logger = for_operators ? *the_log->operators : *the_log->traffic;
   logger.log(spdlog_level(level_), spdlog::string_view_t(payload.data(), payload.size()));
   if (!for_operators) report_overruns(*the_log);
-}
-
-struct AccessLogFile::Impl {
-  std::string path;
-  std::mutex mutex;  // guards `logger`: reopen() replaces it under writers
-  std::shared_ptr<spdlog::async_logger> logger;
-};
-
-namespace {
-
-Result<std::shared_ptr<spdlog::async_logger>> open_logger(const std::string& path) {
-  if (!the_log || !the_log->traffic_pool) return fail("open " + path + ": the log is not running");
-  try {
-    auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
-    sink->set_pattern("%v");
-    auto logger =
-        std::make_shared<spdlog::async_logger>(path, std::move(sink), the_log->traffic_pool,
-                                               spdlog::async_overflow_policy::overrun_oldest);
-    logger->flush_on(spdlog::level::info);
-    return logger;
-  } catch (const spdlog::spdlog_ex& error) {
-    return fail(error.what());
-  }
-}
-
-}  // namespace
-
-AccessLogFile::AccessLogFile(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-AccessLogFile::~AccessLogFile() = default;
-
-Result<std::shared_ptr<AccessLogFile>> AccessLogFile::open(const std::string& path) {
-  auto logger = open_logger(path);
-  if (!logger) return std::unexpected(logger.error());
-  auto impl = std::make_unique<Impl>();
-  impl->path = path;
-  impl->logger = std::move(*logger);
-  return std::shared_ptr<AccessLogFile>(new AccessLogFile(std::move(impl)));
-}
-
-void AccessLogFile::write(std::string_view line) {
-  std::shared_ptr<spdlog::async_logger> logger;
-  {
-    const std::lock_guard lock(impl_->mutex);
-    logger = impl_->logger;
-  }
-  std::string clean;
-  append_clean(clean, line);
-  logger->log(spdlog::level::info, spdlog::string_view_t(clean.data(), clean.size()));
-}
-
-Result<void> AccessLogFile::reopen() {
-  auto logger = open_logger(impl_->path);
-  if (!logger) return std::unexpected(logger.error());
-  const std::lock_guard lock(impl_->mutex);
-  impl_->logger = std::move(*logger);
-  return {};
 }
 
 }  // namespace netd

@@ -13,12 +13,10 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 #include <string_view>
 
 #include "daemon/base/clock.h"
-#include "daemon/base/error.h"
 
 namespace netd {
 
@@ -79,25 +77,5 @@ void set_log_tap(
 void log_start_capture(
     LogLevel level,
     std::function<void(LogLevel, std::string_view message, std::string_view fields)> capture);
-
-/// A file of lines beside the log (`access_log = PATH`). Lines are written by the log's thread;
-/// when it cannot keep up the oldest are dropped and counted. Any thread.
-class AccessLogFile {
- public:
-  [[nodiscard]] static Result<std::shared_ptr<AccessLogFile>> open(const std::string& path);
-  ~AccessLogFile();
-  AccessLogFile(const AccessLogFile&) = delete;
-  AccessLogFile& operator=(const AccessLogFile&) = delete;
-
-  /// `line` comes without its line end.
-  void write(std::string_view line);
-  /// Opens the path anew, for logrotate(8). On failure the old file stays in use.
-  [[nodiscard]] Result<void> reopen();
-
- private:
-  struct Impl;
-  explicit AccessLogFile(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;  // keeps spdlog out of this header
-};
 
 }  // namespace netd

@@ -29,6 +29,10 @@ namespace netd {
 }
 /// A byte as two upper-case hexadecimal digits.
 void append_hex(std::string& out, char byte);
+
+/// The text with control characters escaped as \xNN: a client's bytes must not forge lines of a
+/// log.
+void append_clean(std::string& out, std::string_view text);
 [[nodiscard]] std::string to_ascii_lower(std::string_view text);
 
 /// ASCII case-insensitive comparison, as protocol keywords are compared.

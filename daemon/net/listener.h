@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "daemon/base/access_log_file.h"
 #include "daemon/base/endpoint.h"
-#include "daemon/base/log.h"
 #include "daemon/config/settings.h"
 #include "daemon/event/read_watch.h"
 #include "daemon/event/timer.h"

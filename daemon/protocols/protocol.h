@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/base/access_log_file.h"
 #include "daemon/base/error.h"
-#include "daemon/base/log.h"
 #include "daemon/config/schema.h"
 #include "daemon/config/settings.h"
 #include "daemon/net/io_context.h"

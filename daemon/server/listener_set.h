@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/base/access_log_file.h"
 #include "daemon/base/endpoint.h"
 #include "daemon/base/error.h"
 #include "daemon/config/settings.h"

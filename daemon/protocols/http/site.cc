@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/base/log.h"
 #include "daemon/base/text.h"
 #include "daemon/net/connection.h"
 #include "daemon/protocols/http/access_line.h"

@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "daemon/base/log.h"
+#include "daemon/base/access_log_file.h"
 #include "daemon/config/settings.h"
 #include "daemon/protocols/http/error_page.h"
 #include "daemon/protocols/http/file_cache.h"

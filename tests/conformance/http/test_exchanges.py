@@ -2,9 +2,11 @@
 
 import json
 import re
+import signal
 import time
 
 import pytest
+from netd_process import until
 from raw_http import PROBE, RawConnection, ask, get
 
 DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-3]\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct"
@@ -204,6 +206,28 @@ def test_the_access_log(netd, tmp_path):
     said = [line.split("] ", 1)[1].replace(" - ", " ") for line in refused]
     assert [re.sub(r" \d+ \"-\" \"-\"", "", line) for line in said] == [
         '"GET / HTTP/1.1" 400', r'"\x16\x03\x22\xFF" 400', '"POST / HTTP/1.1" 400']
+
+
+def test_the_access_log_is_opened_anew_under_load(netd, tmp_path):
+    """As logrotate(8) asks for it: each answer is noted once, in the old file or in the new one."""
+    log = tmp_path / "access.log"
+    one = netd(SLOW.replace("00ms", "0s") + f"access_log = {log}\n")
+    rounds, batch = 8, 500
+    with RawConnection(one.port("web")) as connection:
+        for number in range(rounds):
+            connection.send(b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % (number * batch + i)
+                                     for i in range(batch)))
+            log.rename(tmp_path / f"access.log.{number}")
+            one.signal(signal.SIGUSR1)
+            for _ in range(batch):
+                assert connection.receive().status == 200
+            until(log.exists, "the new file")
+    one.stop()
+    lines = [line for number in range(rounds)
+             for line in (tmp_path / f"access.log.{number}").read_text().splitlines()]
+    lines += log.read_text().splitlines()
+    noted = [re.search(r'"GET /(\d+) HTTP/1\.1" 200 ', line)[1] for line in lines]
+    assert noted == [str(number) for number in range(rounds * batch)]
 
 
 def test_the_access_log_as_json(netd, tmp_path):
