@@ -77,15 +77,16 @@ void append_hex(std::string& out, char byte) {
 }
 
 void append_clean(std::string& out, std::string_view text) {
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7F) {
-      out += c;
-    } else {
-      constexpr char kHex[] = "0123456789abcdef";
-      out += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
-    }
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte >= 0x20 && byte != 0x7F) continue;
+    out.append(text, begin, i - begin);
+    constexpr std::string_view kHex = "0123456789abcdef";
+    out += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+    begin = i + 1;
   }
+  out.append(text, begin);
 }
 
 std::string to_ascii_lower(std::string_view text) {

@@ -51,7 +51,7 @@ TEST_F(AccessLogFileTest, AppendsLinesThatCannotBeForged) {
 
 TEST_F(AccessLogFileTest, EveryLineIsThereOnceHoweverOftenItIsOpenedAnew) {
   constexpr int kThreads = 4;
-  constexpr int kLines = 20'000;
+  constexpr int kLines = 5'000;
   auto file = open(path());
   std::atomic<int> running{kThreads};
   std::vector<std::thread> writers;
@@ -100,7 +100,7 @@ TEST_F(AccessLogFileTest, APipeThatNobodyReads) {
   auto file = open(path());
   const std::string line(999, 'x');
   // What the pipe holds, what is on its way to it, and what may wait; the writer never does.
-  for (std::size_t i = 0; i < 3 * AccessLogFile::kMaxWaiting / 1000; ++i) file->write(line);
+  for (std::size_t i = 0; i < AccessLogFile::kMaxWaiting / 800; ++i) file->write(line);
   file.reset();
   ASSERT_FALSE(lost().empty());
   EXPECT_THAT(lost()[0], HasSubstr("lines lost: nobody reads them"));

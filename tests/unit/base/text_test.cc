@@ -5,6 +5,14 @@
 namespace netd {
 namespace {
 
+TEST(Text, NoControlCharacterIsLeftInALine) {
+  std::string out = "> ";
+  append_clean(out, "\n\x1b[31mred\x7f\xc3\xa9");
+  append_clean(out, "");
+  append_clean(out, "plain");
+  EXPECT_EQ(out, "> \\x0a\\x1b[31mred\\x7f\xc3\xa9plain");
+}
+
 TEST(HexValue, IsThatOfBothCasesAndOfNothingElse) {
   EXPECT_EQ(hex_value('0'), 0);
   EXPECT_EQ(hex_value('9'), 9);
