@@ -143,7 +143,7 @@ def test_attackers(site, attack, path):
          "-u", f"http://127.0.0.1:{port}{path}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until(lambda: site.listener("web")["connections"]["accepted"] >= before + ATTACKERS,
-              "all attackers")
+              "all attackers", 4 * DEADLINE)
         for _ in range(20):
             begin = time.monotonic()
             honest = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
