@@ -1,8 +1,11 @@
 // `netctl task check`, `export` and `import`. The first two are for a store that netd refuses, so
 // they cannot ask it: netd is run on the store's files instead.
+#include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +20,7 @@
 #include "ctl/custom_commands.h"
 #include "ctl/printers.h"
 #include "daemon/base/text.h"
+#include "daemon/base/unique_fd.h"
 #include "daemon/control/json_text.h"
 
 namespace netd::ctl {
@@ -40,20 +44,73 @@ std::string daemon_program() {
   return "netd";
 }
 
-int run_daemon_on_store(const char* task, const std::string& config) {
+/// Becomes netd; returns only where that fails.
+std::string become_daemon(const char* task, const std::string& config) {
   const std::string program = daemon_program();
-  (void)std::fflush(stdout);
   ::execlp(program.c_str(), "netd", "-c", config.c_str(), task, nullptr);
   const int code = errno;
-  return complain("run " + program + ": " + std::generic_category().message(code), kFailed);
+  return "run " + program + ": " + std::generic_category().message(code);
 }
 
-std::function<int(const Context&)> define_on_store(CLI::App& command, const char* task) {
+/// All that can be read there, in one line; of much the beginning.
+std::string read_remarks(int fd) {
+  constexpr std::size_t kShown = 4096;
+  std::string remarks;
+  std::array<char, 4096> buffer{};
+  for (;;) {
+    const ssize_t got = ::read(fd, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    remarks.append(buffer.data(), static_cast<std::size_t>(got));
+    remarks.resize(std::min(remarks.size(), kShown));
+  }
+  std::string line;
+  for (const std::string_view one : split(trim(remarks), '\n')) {
+    line.append(line.empty() ? "" : "; ").append(one);
+  }
+  return line;
+}
+
+/// With --json: what netd has to say becomes a document. What it exports stays as it is.
+int run_daemon_for_document(const char* task, const std::string& config, bool exports,
+                            const Context& context) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return complain("pipe", kFailed, context);
+  UniqueFd from(ends[0]);
+  UniqueFd to(ends[1]);
+  (void)std::fflush(stdout);
+  const pid_t child = ::fork();
+  if (child < 0) return complain("start netd", kFailed, context);
+  if (child == 0) {
+    ::dup2(to.get(), STDERR_FILENO);
+    if (!exports) ::dup2(to.get(), STDOUT_FILENO);
+    const std::string failed = become_daemon(task, config);
+    (void)!::write(STDERR_FILENO, failed.data(), failed.size());
+    ::_exit(kFailed);
+  }
+  to.reset();
+  const std::string remarks = read_remarks(from.get());
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  const bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  if (!good) return complain(remarks.empty() ? "netd failed" : remarks, kFailed, context);
+  if (!exports) {
+    print(control::JsonWriter().add("status", "ok").add("message", remarks).object() + "\n");
+  }
+  return kDone;
+}
+
+std::function<int(const Context&)> define_on_store(CLI::App& command, const char* task,
+                                                   bool exports) {
   const auto config = std::make_shared<std::string>(kDefaultConfig);  // lives with the callback
   command.add_option("-c,--config", *config, "netd's configuration, which names the store")
       ->type_name("FILE")
       ->capture_default_str();
-  return [config, task](const Context&) { return run_daemon_on_store(task, *config); };
+  return [config, task, exports](const Context& context) {
+    if (context.json) return run_daemon_for_document(task, *config, exports, context);
+    (void)std::fflush(stdout);
+    return complain(become_daemon(task, *config), kFailed);
+  };
 }
 
 /// Sends tasks ahead of their answers: those that are under way together share a write to the disk.
@@ -138,17 +195,17 @@ int Import::run() {
 }  // namespace
 
 std::function<int(const Context&)> define_task_check(CLI::App& command) {
-  return define_on_store(command, "--check-tasks");
+  return define_on_store(command, "--check-tasks", false);
 }
 
 std::function<int(const Context&)> define_task_export(CLI::App& command) {
-  return define_on_store(command, "--export-tasks");
+  return define_on_store(command, "--export-tasks", true);
 }
 
 std::function<int(const Context&)> define_task_import(CLI::App&) {
   return [](const Context& context) {
     auto client = context.connect();
-    if (!client) return complain(client.error().what(), kUnreachable);
+    if (!client) return complain(client.error().what(), kUnreachable, context);
     return Import(std::move(*client), context).run();
   };
 }

@@ -24,10 +24,10 @@ int work(const Texts& texts, const Context& context) {
   if (!texts.queue.empty()) options.queue = texts.queue;
   const auto lease = parse_seconds(texts.lease);
   if (!lease || *lease < milliseconds(1000)) {
-    return complain("--lease: expected a time of at least 1s", kUsage);
+    return complain("--lease: expected a time of at least 1s", kUsage, context);
   }
   const auto timeout = parse_seconds(texts.timeout);
-  if (!timeout) return complain("--timeout: " + timeout.error().what(), kUsage);
+  if (!timeout) return complain("--timeout: " + timeout.error().what(), kUsage, context);
   options.lease = *lease;
   options.job_timeout = *timeout;
   return Worker(std::move(options), context).run();

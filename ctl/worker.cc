@@ -34,7 +34,7 @@ Worker::Worker(WorkOptions options, const Context& context)
     : options_(std::move(options)), context_(context), reconnect_at_(now()) {}
 
 int Worker::run() {
-  if (!open_signals()) return complain("signals cannot be watched", kFailed);
+  if (!open_signals()) return complain("signals cannot be watched", kFailed, context_);
   if (!connect()) return kUnreachable;
   while (!is_done()) {
     if ((!take_ || !tell_) && now() >= reconnect_at_) (void)connect();
@@ -63,7 +63,7 @@ bool Worker::connect() {
   auto tell = context_.connect();
   if (!take || !tell) {
     reconnect_at_ = now() + kReconnect;
-    if (first && !take_) complain((take ? tell : take).error().what(), kUnreachable);
+    if (first && !take_) complain((take ? tell : take).error().what(), kUnreachable, context_);
     return false;
   }
   take_ = std::move(*take);
@@ -181,12 +181,12 @@ void Worker::on_taken(const std::string& answer) {
     return;
   }
   // A daemon that is stopping will be back; anything else would be answered alike for ever.
-  status_ = complain(render_error(answer), kFailed);
   if (outcome.code == "stopping") {
-    status_ = kDone;
-  } else {
-    drained_ = true;
+    complain(render_error(answer), kFailed);
+    return;
   }
+  status_ = complain(render_error(answer), kFailed, outcome.code, context_);
+  drained_ = true;
 }
 
 void Worker::start(const LeasedTask& task) {
@@ -197,7 +197,7 @@ void Worker::start(const LeasedTask& task) {
   ++taken_;
   auto job = Job::start(task, options_.command);
   if (!job) {
-    status_ = complain(job.error().what(), kFailed);
+    status_ = complain(job.error().what(), kFailed, context_);
     drained_ = true;  // the next task would fare no better
     tell("give_back", task);
     return;

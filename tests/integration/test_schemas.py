@@ -306,6 +306,13 @@ FAILURES = [
     ("answer", 3, "unreachable", "--socket /nowhere stats --watch"),
     ("answer", 3, "unreachable", "--socket /nowhere events"),
     ("answer", 3, "unreachable", "--socket {file} version"),
+    ("answer", 1, "failed", "task check -c /nowhere"),
+    ("answer", 1, "failed", "task export -c /nowhere"),
+    ("answer", 1, "failed", "task check -c {conf}"),  # in use
+    ("answer", 3, "unreachable", "--socket /nowhere task import"),
+    ("answer", 3, "unreachable", "--socket /nowhere task work true"),
+    ("answer", 2, "usage", "task work --lease 1ms true"),
+    ("answer", 2, "usage", "task work"),
     ("client", 3, "unreachable", "--socket /nowhere call app /"),
     ("client", 1, "failed", "call nobody /"),
     ("client", 1, "failed", "call app /"),
@@ -343,7 +350,8 @@ def test_a_failure_is_a_document_too(netd):
     daemon = netd(CONF)
     with socket.socket() as unused:  # bound and not listening: it refuses
         unused.bind(("127.0.0.1", 0))
-        places = {"none": f"127.0.0.1:{unused.getsockname()[1]}", "file": daemon.config_path}
+        places = {"none": f"127.0.0.1:{unused.getsockname()[1]}", "file": daemon.config_path,
+                  "conf": daemon.config_path}
         for schema, status, code, words in FAILURES:
             done = subprocess.run(
                 [NETCTL, *shlex.split(words.format(**places)), "--json"], capture_output=True, text=True,

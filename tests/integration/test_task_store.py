@@ -7,8 +7,8 @@ import subprocess
 from netd_process import NETCTL, NETD
 
 
-def netctl_on_store(daemon, command):
-    return subprocess.run([NETCTL, "task", command, "-c", str(daemon.config_path)],
+def netctl_on_store(daemon, command, *more):
+    return subprocess.run([NETCTL, "task", command, "-c", str(daemon.config_path), *more],
                           capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -27,6 +27,9 @@ def test_damaged_store_is_refused_saved_and_filled_again(netd):
     checked = netctl_on_store(daemon, "check")
     assert checked.returncode == 0, checked.stderr
     assert "good, 300 tasks are whole" in checked.stdout
+    checked = netctl_on_store(daemon, "check", "--json")
+    assert json.loads(checked.stdout)["status"] == "ok"
+    assert "good, 300 tasks are whole" in json.loads(checked.stdout)["message"]
 
     store = daemon.folder / "tasks" / "tasks.db"
     content = bytearray(store.read_bytes())
@@ -42,6 +45,11 @@ def test_damaged_store_is_refused_saved_and_filled_again(netd):
     checked = netctl_on_store(daemon, "check")
     assert checked.returncode == 1
     assert "299 tasks are whole, 1 are not" in checked.stdout
+    checked = netctl_on_store(daemon, "check", "--json")
+    assert checked.returncode == 1
+    document = json.loads(checked.stdout)
+    assert (document["status"], document["code"]) == ("error", "failed")
+    assert "299 tasks are whole, 1 are not; " in document["message"]
     saved = netctl_on_store(daemon, "export")
     assert saved.returncode == 1
     lines = saved.stdout.splitlines()
