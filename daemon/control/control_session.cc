@@ -43,7 +43,15 @@ ControlSession::~ControlSession() = default;
 std::size_t ControlSession::on_data(std::string_view input) {
   reading_ = true;
   std::size_t consumed = 0;
+  std::size_t handled = 0;
   while (!ending_) {
+    if (handled == kMaxRequestsInFlight) {
+      // Others have their turn first, however much this client has sent.
+      stalled_for_ = Pace::change;
+      stall();
+      mark_for_flush();
+      break;
+    }
     if (answers_.size() >= kMaxRequestsInFlight) write_ready();
     if (answers_.size() >= kMaxRequestsInFlight) {
       stalled_for_ = Pace::change;
@@ -53,6 +61,7 @@ std::size_t ControlSession::on_data(std::string_view input) {
     const auto frame = framer_.next(input.substr(consumed));
     using Verdict = RequestFramer::Verdict;
     if (frame.verdict == Verdict::object && !handle(frame.text)) break;
+    ++handled;
     consumed += frame.consumed;
     if (frame.verdict == Verdict::incomplete) break;
     if (frame.verdict == Verdict::object) continue;

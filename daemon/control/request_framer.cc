@@ -13,7 +13,8 @@ constexpr bool is_space(unsigned char c) { return c == ' ' || c == '\t' || c == 
 constexpr bool is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
 
 // A number beyond what a double holds is grammatical, but hardly any reader takes it: it would be
-// accepted here and then break whoever fetches it (RFC 8259, section 6).
+// accepted here and then break whoever fetches it (RFC 8259, section 6). So many digits before the
+// decimal point, and one more where the first is a 1: a double ends at 1.8e308.
 constexpr std::uint32_t kMaxDecimalMagnitude = 308;
 
 /// The bytes of a string that need no second look.
@@ -173,6 +174,7 @@ void RequestFramer::begin_value(unsigned char c) {
     return;
   }
   digits_ = c == '-' || c == '0' ? 0 : 1;
+  leads_with_one_ = c == '1';
   exponent_ = 0;
   exponent_negative_ = false;
   state_ = c == '-' ? State::minus : c == '0' ? State::zero : State::integer;
@@ -301,6 +303,7 @@ void RequestFramer::step_number(unsigned char c) {
   switch (state_) {
     case State::minus:
       digits_ = c == '0' ? 0 : 1;
+      leads_with_one_ = c == '1';
       state_ = !digit ? State::bad : c == '0' ? State::zero : State::integer;
       return;
     case State::point:
@@ -339,7 +342,8 @@ void RequestFramer::step_number(unsigned char c) {
     return;
   }
   // The number ends here, and `c` belongs to what surrounds it.
-  if (exponent_negative_ ? false : digits_ + exponent_ > kMaxDecimalMagnitude) {
+  if (!exponent_negative_ &&
+      digits_ + exponent_ > kMaxDecimalMagnitude + (leads_with_one_ ? 1 : 0)) {
     state_ = State::bad;
     return;
   }

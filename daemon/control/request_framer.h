@@ -102,6 +102,7 @@ class RequestFramer {
   std::uint16_t code_unit_ = 0;
   const char* literal_ = nullptr;  // the rest of true, false or null
   std::uint32_t digits_ = 0;       // before the decimal point
+  bool leads_with_one_ = false;    // of them
   std::uint32_t exponent_ = 0;
 };
 

@@ -308,6 +308,28 @@ TEST_F(ControlServerTest, BoundsWhatIsInFlight) {
   EXPECT_EQ(answered, 200U);
 }
 
+TEST_F(ControlServerTest, OneWhoSendsMuchLeavesOthersTheirTurn) {
+  Client greedy(settings_.socket);
+  Client modest(settings_.socket);
+  turn();
+  constexpr std::size_t kRequests = 2000;
+  std::string requests;
+  for (std::size_t i = 0; i < kRequests; ++i) requests += R"({"type":"version"})";
+  greedy.send(requests);
+  modest.send(R"({"type":"version"})");
+  std::string answers;
+  for (int i = 0; i < 100 && modest.receive().empty(); ++i) {
+    dispatcher_->turn(false);
+    answers += greedy.receive();
+  }
+  EXPECT_LE(std::ranges::count(answers, '\n'), 3 * static_cast<long>(kMaxRequestsInFlight));
+  for (int i = 0; i < 100; ++i) {
+    turn();
+    answers += greedy.receive();
+  }
+  EXPECT_EQ(std::ranges::count(answers, '\n'), static_cast<long>(kRequests));
+}
+
 TEST_F(ControlServerTest, AHalfClosedClientStillGetsItsAnswers) {
   Client client(settings_.socket);
   client.send(R"({"type":"consume","wait":5})");
