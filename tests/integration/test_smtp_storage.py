@@ -162,8 +162,9 @@ def serve_faulty(serve, fault_library, tmp_path):
         faults = tmp_path / "faults"
         faults.write_text("")
         server = serve(settings, environment={"LD_PRELOAD": str(fault_library), "DISK_FAULTS": str(faults),
-                                              "DISK_FAULTS_BELOW": "/mail/"})
+                                              "DISK_FAULTS_BELOW": "/mail/", "DISK_WAITS": str(tmp_path / "waits")})
         server.faults = faults
+        server.waits = tmp_path / "waits"
         return server
     return start
 
@@ -216,6 +217,20 @@ def test_several_recipients_get_it_or_none_does(faulty, fault):
         client.expect("RCPT TO:<two@example.org>", "250")
         assert client.message(b"hi").startswith(b"452 4.3.1 ")
     assert everything_in(faulty) == []
+
+
+def test_new_mailboxes_of_one_message_are_brought_to_disk_together(faulty):
+    with faulty.client() as client:
+        client.envelope("first@example.org")
+        assert client.message(b"hi").startswith(b"250 ")
+        before = faulty.waits.read_text().count("\n")
+        client.envelope("new0@example.org")
+        for number in range(1, 100):
+            client.expect(f"RCPT TO:<new{number}@example.org>", "250")
+        assert client.message(b"hi").startswith(b"250 ")
+    # Of each the folder and its new/, where the file system cannot sync them all at once.
+    assert faulty.waits.read_text().count("\n") - before <= 2 * 100 + 10
+    assert len(everything_in(faulty)) == 101
 
 
 @pytest.mark.parametrize("lacks", [f"rename {errno.EINVAL}\n", f"rename {errno.EINVAL}\nlink {errno.EPERM}\n",

@@ -1,7 +1,8 @@
 /* Makes the disk of a program fail when a test says so (LD_PRELOAD). The file that DISK_FAULTS names
    holds lines "CALL ERRNO", looked at before each call: create, unnamed (O_TMPFILE), write, fsync,
    fsync-folder, syncfs, written (what an earlier write left behind), rename (that which replaces
-   nothing), link (linkat, too), mkdir. Only files whose path contains DISK_FAULTS_BELOW are meant. */
+   nothing), link (linkat, too), mkdir. Only files whose path contains DISK_FAULTS_BELOW are meant. Each
+   wait for the disk is a line of the file that DISK_WAITS names, if any. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -30,6 +31,14 @@ static int fault(const char *call) {
   return result;
 }
 
+static void note(const char *call) {
+  const char *path = getenv("DISK_WAITS");
+  const int file = path == NULL ? -1 : openat(AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT, 0600);
+  if (file < 0) return;
+  dprintf(file, "%s\n", call);
+  close(file);
+}
+
 static int is_meant(int fd, int *is_folder) {
   char link[64], path[4096];
   struct stat info;
@@ -49,9 +58,13 @@ int fsync(int fd) {
   static int (*real)(int);
   int is_folder = 0, number;
   if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "fsync");
-  if (is_meant(fd, &is_folder) && (number = fault(is_folder ? "fsync-folder" : "fsync")) != 0) {
-    errno = number;
-    return -1;
+  if (is_meant(fd, &is_folder)) {
+    const char *call = is_folder ? "fsync-folder" : "fsync";
+    note(call);
+    if ((number = fault(call)) != 0) {
+      errno = number;
+      return -1;
+    }
   }
   return real(fd);
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include "daemon/base/log.h"
@@ -222,6 +223,7 @@ void MailStore::commit(Batch& batch) {
   deliveries.reserve(batch.size());
   for (const std::unique_ptr<Delivery>& delivery : batch) deliveries.push_back(delivery.get());
   if (options_.sync) sync_files(deliveries);
+  prepare_together(deliveries);
   place_all(deliveries);
   if (options_.sync) sync_folders(deliveries);
   if (deliveries.empty()) return;
@@ -261,11 +263,10 @@ void MailStore::sync_folders(std::vector<Delivery*>& deliveries) {
   }
   std::ranges::sort(names);
   names.erase(std::ranges::unique(names).begin(), names.end());
-  std::vector<int> errors(names.size());
-  for (std::size_t at = 0; at < names.size(); at += kMaxFolders) {
-    const std::size_t count = std::min(names.size() - at, kMaxFolders);
-    sync_folders(std::span(names).subspan(at, count), std::span(errors).subspan(at, count));
-  }
+  std::vector<std::string> paths;
+  paths.reserve(names.size());
+  for (const std::string_view name : names) paths.push_back(path(name, "/new", ""));
+  const std::vector<int> errors = sync_paths(paths);
   for (Delivery* delivery : deliveries) {
     for (const std::string& name : delivery->mailboxes) {
       const auto at = std::ranges::lower_bound(names, std::string_view(name)) - names.begin();
@@ -278,13 +279,22 @@ void MailStore::sync_folders(std::vector<Delivery*>& deliveries) {
   std::erase_if(deliveries, has_failed);
 }
 
-void MailStore::sync_folders(std::span<const std::string_view> mailboxes, std::span<int> errors) {
+/// 0 or errno of each.
+std::vector<int> MailStore::sync_paths(std::span<const std::string> folders) {
+  std::vector<int> errors(folders.size());
+  for (std::size_t at = 0; at < folders.size(); at += kMaxFolders) {
+    const std::size_t count = std::min(folders.size() - at, kMaxFolders);
+    sync_paths(folders.subspan(at, count), std::span(errors).subspan(at, count));
+  }
+  return errors;
+}
+
+void MailStore::sync_paths(std::span<const std::string> paths, std::span<int> errors) {
   std::vector<UniqueFd> folders;
   std::vector<int> opened;
   std::vector<std::size_t> places;  // of those in `errors`
-  for (std::size_t i = 0; i < mailboxes.size(); ++i) {
-    UniqueFd folder(
-        ::open(path(mailboxes[i], "/new", "").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    UniqueFd folder(::open(paths[i].c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!folder) {
       errors[i] = errno;
       continue;
@@ -460,6 +470,37 @@ int MailStore::prepare(const std::string& mailbox_name, bool again) {
   if (!made) return made.error().code();
   box->prepared = true;
   return 0;
+}
+
+/// The mailboxes of a group that are new: one by one each would wait for three syncs. What fails
+/// here is tried again, and told, by prepare().
+void MailStore::prepare_together(const std::vector<Delivery*>& deliveries) {
+  std::set<std::string_view> names;
+  for (const Delivery* delivery : deliveries) {
+    if (delivery->mailboxes.size() > 1) {
+      names.insert(delivery->mailboxes.begin(), delivery->mailboxes.end());
+    }
+  }
+  std::vector<std::shared_ptr<Mailbox>> made;
+  std::set<std::string> folders;
+  for (const std::string_view name : names) {
+    std::shared_ptr<Mailbox> box = mailbox(std::string(name));
+    const std::lock_guard lock(box->preparing);
+    if (box->prepared || !make_mailbox(options_.root, name, false)) continue;
+    made.push_back(std::move(box));
+    folders.insert(
+        {options_.root, path(name.substr(0, name.find('/')), "", ""), path(name, "", "")});
+  }
+  if (made.empty()) return;
+  if (options_.sync) {
+    const std::vector<std::string> paths(folders.begin(), folders.end());
+    const auto failed = [](int error) { return error != 0; };
+    if (std::ranges::any_of(sync_paths(paths), failed)) return;
+  }
+  for (const std::shared_ptr<Mailbox>& box : made) {
+    const std::lock_guard lock(box->preparing);
+    box->prepared = true;
+  }
 }
 
 std::string MailStore::path(std::string_view mailbox, std::string_view folder,

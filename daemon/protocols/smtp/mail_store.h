@@ -85,7 +85,8 @@ class MailStore {
   void sync_files(std::vector<Delivery*>& deliveries);
   void place_all(std::vector<Delivery*>& deliveries);
   void sync_folders(std::vector<Delivery*>& deliveries);
-  void sync_folders(std::span<const std::string_view> mailboxes, std::span<int> errors);
+  [[nodiscard]] std::vector<int> sync_paths(std::span<const std::string> folders);
+  void sync_paths(std::span<const std::string> paths, std::span<int> errors);
   static void bring_back(Batch& batch);
   int write_chunk(Delivery& delivery);
   int open_file(Delivery& delivery);
@@ -101,6 +102,7 @@ class MailStore {
 
   std::shared_ptr<Mailbox> mailbox(const std::string& name);
   int prepare(const std::string& mailbox_name, bool again);
+  void prepare_together(const std::vector<Delivery*>& deliveries);
   [[nodiscard]] std::string path(std::string_view mailbox, std::string_view folder,
                                  std::string_view file) const;
 

@@ -1,5 +1,6 @@
 """Limits (RFC 5321, section 4.5.3) and defence: each is said, and none hurts anybody else."""
 
+import select
 import time
 
 import pytest
@@ -166,6 +167,24 @@ def test_who_is_turned_away_hears_why(serve):
     with denying.client(greeting=False) as client:
         assert client.reply().startswith(b"554 5.7.1 netd.example.org ")
         assert client.reply() == b""
+
+
+def test_only_those_on_the_list_may_connect(serve):
+    server = serve("allow = 192.0.2.0/24\nallow = ::1\n")
+    with server.client(greeting=False) as client:
+        assert client.reply().startswith(b"554 5.7.1 netd.example.org ")
+        assert client.reply() == b""
+
+
+def test_sessions_beyond_the_limit_wait_for_their_turn(serve):
+    server = serve("max_connections = 2\n")
+    with server.client() as first, server.client() as second, server.client(greeting=False) as third:
+        for client in (first, second):
+            client.expect("EHLO x", "250")
+        assert not select.select([third.socket], [], [], 0)[0], "it is served beside them"
+        first.expect("QUIT", "221 2.0.0 ")
+        assert third.reply().startswith(b"220 ")
+        second.expect("NOOP", "250 2.0.0 ")
 
 
 def test_messages_per_minute(serve):
