@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 
@@ -60,3 +61,32 @@ def test_it_runs_until_told_to_stop(tmp_path, number, ignored):
     assert code == 0, output.read_text()
     assert not pathlib.Path(f"/proc/{pid}").exists()
     assert folders(tmp_path) == []
+
+
+def test_every_line_that_it_shows_works(tmp_path):
+    """But for telnet's, which are for a person's hands."""
+    if missing := [name for name in ("curl", "nc") if not shutil.which(name)]:
+        pytest.skip(f"not installed: {', '.join(missing)} (packaging/install-build-deps clients)")
+    process = start(tmp_path)
+    output = tmp_path / "output"
+    try:
+        until(lambda: process.poll() is not None or "Ctrl-C stops netd" in output.read_text(),
+              "quickstart to be ready", 10 * DEADLINE)
+        shown = output.read_text().split("type for example:", 1)[1].split("The configuration is", 1)[0]
+        lines = [line.strip() for line in shown.replace("\\\n", " ").splitlines() if line.strip()]
+        lines = [line for line in lines if not line.startswith("telnet ")]
+        assert len(lines) >= 10
+        script = "\n".join(f"echo '== {number}'; {line}" for number, line in enumerate(lines))
+        told = subprocess.run(["bash", "-eo", "pipefail", "-c", script], text=True, capture_output=True,
+                              timeout=3 * DEADLINE, check=False)
+        assert told.returncode == 0, told.stdout + told.stderr
+        answers = [part.partition("\n")[2] for part in told.stdout.split("== ")[1:]]
+        for line, answer in zip(lines, answers, strict=True):
+            assert answer.strip() or "smtp://" in line or line.startswith("export "), line
+        mails = next(answer for line, answer in zip(lines, answers, strict=True)
+                     if line.startswith("ls "))
+        assert len(mails.splitlines()) == 1
+    finally:
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(DEADLINE)
+    assert code == 0, output.read_text()
