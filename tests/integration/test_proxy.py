@@ -749,16 +749,31 @@ def test_with_no_healthy_instance_it_is_503_at_once(netd):
         assert not [one for one in sick.requests if one.line == "GET / HTTP/1.1"]
 
 
-def test_a_silent_instance_is_a_504(netd):
+@pytest.mark.parametrize("connecting", ["5s", "50ms"])
+def test_a_silent_instance_is_a_504(netd, connecting):
     done = threading.Event()
 
     def answer(_request, _connection):
         done.wait(DEADLINE)
 
-    with proxied(netd, answer, service="answer_timeout = 100ms\n") as (port, instance):
-        assert get(port).status == 504
+    with proxied(netd, answer, service=f"answer_timeout = 100ms\nconnect_timeout = {connecting}\n") as (
+            port, instance):
+        answer = get(port)
+        assert answer.status == 504 and b"no answer within 100ms" in answer.body
         assert len(instance.requests) == 1
         done.set()
+
+
+def test_an_instance_may_take_its_time(netd):
+    """It has acknowledged the request, so it has not vanished."""
+    def answer(_request, _connection):
+        threading.Event().wait(0.4)
+        return OK
+
+    with proxied(netd, answer, service="connect_timeout = 50ms\nanswer_timeout = 30s\n") as (
+            port, instance):
+        assert get(port).status == get(port, method="POST", body=b"x").status == 200
+        assert len(instance.requests) == 2
 
 
 def test_names_and_unix_sockets(netd, tmp_path):

@@ -283,8 +283,10 @@ bool ProxyTransaction::gives_up_undelivered() {
   if (body_complete_ && may_repeat() && connection.unsent() > 0) {
     attempt_failed("has vanished");
   } else {
+    // What of the time has passed counts, once the instance has all that it is waiting for.
     const services::SharedService& service = handler_.service();
-    connection.set_idle_timeout(service.answer_timeout - service.connect_timeout);
+    connection.set_idle_timeout(body_complete_ ? service.answer_timeout - service.connect_timeout
+                                               : service.answer_timeout);
   }
   return true;
 }
