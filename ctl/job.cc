@@ -86,6 +86,9 @@ std::vector<std::string> environment_for(const LeasedTask& task) {
   return variables;
 }
 
+constexpr std::size_t kMaxQuoted = std::size_t{900} << 10;  // bytes; a request has 1 MiB
+constexpr std::size_t kLongestEscape = 6;                   // \u0001
+
 std::vector<char*> pointers_to(std::vector<std::string>& texts) {
   std::vector<char*> pointers;
   pointers.reserve(texts.size() + 1);
@@ -186,7 +189,11 @@ std::string Job::result() const {
   std::string_view text = collected_;
   while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
   if (text.empty()) return {};
-  return control::is_json(text) ? control::compact_json(text) : json_quote(text);
+  if (control::is_json(text)) return control::compact_json(text);
+  std::string quoted = json_quote(text);
+  // Bytes that need an escape each must not make a request that netd does not take.
+  if (quoted.size() > kMaxQuoted) quoted = json_quote(text.substr(0, kMaxQuoted / kLongestEscape));
+  return quoted;
 }
 
 }  // namespace netd::ctl

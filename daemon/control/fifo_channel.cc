@@ -20,9 +20,9 @@ namespace netd::control {
 namespace {
 
 constexpr mode_t kFifoMode = 0660;
-// Small, because every line in it is run before the next look at how many are in flight.
-constexpr std::size_t kReadSize = 4096;
-constexpr int kReadsPerTurn = 8;
+// What one turn of the loop takes. Small, because every line in it is run before the next look at
+// how many are in flight, and before others have their turn.
+constexpr std::size_t kReadSize = 1024;
 constexpr std::size_t kMaxLoggedLine = 200;
 constexpr std::size_t kMaxLoggedAnswer = 2000;
 
@@ -95,26 +95,20 @@ Result<UniqueFd> FifoChannel::open_for_reading() const {
 
 void FifoChannel::on_readable() {
   std::array<char, kReadSize> buffer{};
-  for (int reads = 0; reads < kReadsPerTurn && !paused_; ++reads) {
-    const ssize_t count = ::read(fd_.get(), buffer.data(), buffer.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return;  // EAGAIN: all is read
-    if (count == 0) {
-      on_writers_gone();
-      return;
+  const ssize_t count = ::read(fd_.get(), buffer.data(), buffer.size());
+  if (count < 0) return;  // EAGAIN: all is read; EINTR: the next turn reads
+  if (count == 0) return on_writers_gone();
+  lines_.feed({buffer.data(), static_cast<std::size_t>(count)}, [this](LineSplitter::Kind kind,
+                                                                       std::string_view text) {
+    if (kind == LineSplitter::Kind::line) {
+      run_line(text);
+    } else {
+      open_answer("(a line over 64 KiB)").error(code::kTooLarge, "a line has at most 64 KiB");
     }
-    lines_.feed({buffer.data(), static_cast<std::size_t>(count)}, [this](LineSplitter::Kind kind,
-                                                                         std::string_view text) {
-      if (kind == LineSplitter::Kind::line) {
-        run_line(text);
-      } else {
-        open_answer("(a line over 64 KiB)").error(code::kTooLarge, "a line has at most 64 KiB");
-      }
-    });
-    if (answers_.size() >= kMaxRequestsInFlight) {
-      paused_ = true;
-      watch_->pause();
-    }
+  });
+  if (answers_.size() >= kMaxRequestsInFlight) {
+    paused_ = true;
+    watch_->pause();
   }
 }
 

@@ -84,6 +84,9 @@ def test_a_command_that_reads_nothing_and_one_that_writes_a_lot(netd):
     add(daemon, "loud", 1)
     assert work(daemon, "--drain", "--", "sh", "-c", "head -c 1000000 /dev/zero | tr '\\0' y").stderr == ""
     assert result_of(daemon, "loud") == "y" * (256 << 10)
+    add(daemon, "escaped", 1)
+    assert work(daemon, "--drain", "--", "sh", "-c", "head -c 1000000 /dev/zero | tr '\\0' '\\1'").stderr == ""
+    assert set(result_of(daemon, "escaped")) == {"\1"}
 
 
 def test_a_time_out_kills_the_whole_group(netd, tmp_path):
