@@ -30,8 +30,8 @@ inline constexpr std::size_t kFrameHead = 40;
 inline constexpr std::size_t kFrameAlignment = 8;
 
 struct JournalHeader {
-  std::uint64_t generation = 0;
-  std::uint64_t size = 0;  // of the file
+  std::uint64_t generation = 0;  // 0: a journal that was ended; all is in the database
+  std::uint64_t size = 0;        // of the file
 };
 /// kFirstFrame bytes.
 [[nodiscard]] std::string encode_header(const JournalHeader& header);

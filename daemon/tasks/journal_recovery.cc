@@ -82,6 +82,21 @@ Result<std::string> read_journal_file(const OpenMedium& open, const std::string&
   return bytes;
 }
 
+std::uint64_t stray_generation(const OpenMedium& open, const std::string& folder,
+                               std::uint64_t ended, std::uint64_t applied) {
+  for (int file = 0; file < kJournalFiles; ++file) {
+    const auto medium = open(journal_path(folder, file), 0);
+    if (!medium || (*medium)->size() < kFirstFrame) continue;
+    const auto head = (*medium)->read(0, kFirstFrame);
+    const auto header = head ? decode_header(*head) : std::nullopt;
+    if (!header || header->generation == 0) continue;  // none, or that of a clean end
+    const auto bytes = (*medium)->read(0, (*medium)->size());
+    const std::uint64_t after = header->generation == ended ? applied : 0;
+    if (bytes && !find_frames(*bytes, header->generation, after).empty()) return header->generation;
+  }
+  return 0;
+}
+
 RecoveredJournal recover_journal(std::span<const std::string> files, std::uint64_t generation,
                                  std::uint64_t applied, bool salvage) {
   RecoveredJournal recovered;

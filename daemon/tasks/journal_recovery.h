@@ -24,6 +24,12 @@ inline constexpr int kJournalFiles = 2;
 [[nodiscard]] Result<std::string> read_journal_file(const OpenMedium& open, const std::string& path,
                                                     std::uint64_t generation);
 
+/// Of what journal the files in `folder` hold commits, where the database names none: its log is
+/// damaged or gone, or they do not belong together. Those of the journal `ended` up to `applied`
+/// are in the database. 0: there are no others.
+[[nodiscard]] std::uint64_t stray_generation(const OpenMedium& open, const std::string& folder,
+                                             std::uint64_t ended, std::uint64_t applied);
+
 /// The commits of a journal that the database has not taken yet.
 struct RecoveredJournal {
   std::string bytes;  // of all files, one after the other

@@ -1,6 +1,9 @@
 #include "daemon/tasks/journal_store.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <random>
 #include <utility>
 
@@ -37,17 +40,36 @@ void JournalStore::finish() {
   if (!loaded_) return;
   if (frozen_) apply_frozen();
   if (frozen_ || !active_) return;
+  FrameBuilder nothing;
+  if (uncertain_ && write_frame(nothing, false)) return;  // what perhaps lies there never happened
   if (!active_->empty() && apply(*active_)) return;
-  (void)database_->end_journal();
+  if (database_->end_journal()) return;
+  // From now on the files have no part in the store: it may be copied or put back without them.
+  for (const auto& file : files_) {
+    (void)file->write(0, encode_header({.generation = 0, .size = options_.file_size}), true);
+  }
 }
 
 // Its beginning.
 
 Result<std::unique_ptr<JournalStore>> JournalStore::open(Options options) {
+  const std::string& folder = options.database.folder;
+  const std::string file = folder + "/tasks.db";
+  if (::access(file.c_str(), F_OK) != 0 && errno == ENOENT &&
+      stray_generation(options.open_medium, folder, 0, 0) != 0) {
+    return fail("tasks store " + file + ": damaged: it is missing, but its journal holds tasks");
+  }
   auto database = SqliteStore::open(options.database);
   if (!database) return std::unexpected(database.error());
   const auto mark = (*database)->journal_mark();
-  if (!mark) return std::unexpected(mark.error().within("tasks store " + (*database)->file()));
+  if (!mark) return std::unexpected(mark.error().within("tasks store " + file));
+  if (mark->generation == 0) {
+    const auto ended = (*database)->ended_journal();
+    if (stray_generation(options.open_medium, folder, ended.generation, ended.applied) != 0) {
+      return fail("tasks store " + file + ": damaged: its journal holds changes that it knows " +
+                  "nothing of; its write-ahead log is damaged, or they are of another store");
+    }
+  }
   std::unique_ptr<JournalStore> store(new JournalStore(std::move(options), std::move(*database)));
   if (mark->generation != 0) {
     if (auto recovered = store->recover(*mark); !recovered) {

@@ -55,7 +55,6 @@ constexpr int kCheckpointAlways = 2000;
 constexpr std::int64_t kLogSize = (kCheckpointAlways + 64) * (4096 + 24) + 32;
 constexpr int kVacuumPages = 64;
 constexpr int kUnusedPages = 256;  // too few to give back
-constexpr int kSmallest = 4096;    // bytes: one page
 constexpr int kSweep = 1000;
 constexpr int kBusyTimeoutMs = 500;  // a netd that is just ending may still have the store
 
@@ -112,7 +111,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const Options& options) {
     if (auto made = make(options, file); !made) {
       return std::unexpected(made.error().within("tasks store " + file));
     }
-  } else if (status.st_size < kSmallest) {
+  } else if (status.st_size < kSmallestDatabase) {
     // SQLite would take it for a new database, and tasks would be gone without a word.
     return fail("tasks store " + file + ": damaged: the file has only " +
                 std::to_string(status.st_size) + " bytes");
@@ -460,6 +459,13 @@ Result<SqliteStore::JournalMark> SqliteStore::journal_mark() {
   if (code != SQLITE_ROW || prepare_mark() != SQLITE_OK) return std::unexpected(error("read"));
   return JournalMark{.generation = static_cast<std::uint64_t>(row.integer(0)),
                      .applied = static_cast<std::uint64_t>(row.integer(1))};
+}
+
+SqliteStore::JournalMark SqliteStore::ended_journal() {
+  Statement row;
+  if (row.prepare(db_.get(), kSelectJournal) != SQLITE_OK || row.step() != SQLITE_ROW) return {};
+  return {.generation = static_cast<std::uint64_t>(row.integer(0)),
+          .applied = static_cast<std::uint64_t>(row.integer(1))};
 }
 
 std::optional<StoreError> SqliteStore::begin_journal(std::uint64_t generation) {

@@ -57,6 +57,8 @@ class SqliteStore final : public Store {
     std::uint64_t applied = 0;     // the number of the last frame that is in the store
   };
   [[nodiscard]] Result<JournalMark> journal_mark();
+  /// The journal that was in front last; generation 0: none ever was.
+  [[nodiscard]] JournalMark ended_journal();
   /// Marks are written with what they say, and are durable on return.
   [[nodiscard]] std::optional<StoreError> begin_journal(std::uint64_t generation);
   [[nodiscard]] std::optional<StoreError> end_journal();

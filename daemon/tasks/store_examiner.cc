@@ -1,6 +1,7 @@
 #include "daemon/tasks/store_examiner.h"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <optional>
@@ -31,6 +32,7 @@ class Examiner {
   Result<void> open(const std::string& file);
   void check_structure();
   void read_journal(const std::string& folder);
+  void read_journal_of(const std::string& folder, std::uint64_t generation, std::uint64_t applied);
   void read_database();
   /// False when the rows end at a place that cannot be read.
   bool read(const char* sql, std::int64_t bound);
@@ -47,6 +49,11 @@ class Examiner {
 };
 
 Result<void> Examiner::open(const std::string& file) {
+  struct ::stat status{};
+  if (::stat(file.c_str(), &status) == 0 && status.st_size < kSmallestDatabase) {
+    // SQLite would take it for a new database, and drop its log.
+    return fail(file + ": damaged: the file has only " + std::to_string(status.st_size) + " bytes");
+  }
   sqlite3* db = nullptr;
   const int code = ::sqlite3_open_v2(file.c_str(), &db, SQLITE_OPEN_READWRITE, nullptr);
   db_.reset(db);
@@ -109,12 +116,23 @@ void Examiner::read_journal(const std::string& folder) {
       version.step() != SQLITE_ROW) {
     return problem(::sqlite3_errmsg(db_.get()));
   }
-  if (version.integer(0) < kFormatWithJournal) return;
   Statement mark;
-  if (mark.prepare(db_.get(), kSelectJournal) != SQLITE_OK || mark.step() != SQLITE_ROW) {
-    return problem("the database does not say what its journal is");
+  const bool known =
+      mark.prepare(db_.get(), kSelectJournal) == SQLITE_OK && mark.step() == SQLITE_ROW;
+  const auto generation = known ? static_cast<std::uint64_t>(mark.integer(0)) : 0;
+  const auto applied = known ? static_cast<std::uint64_t>(mark.integer(1)) : 0;
+  if (version.integer(0) >= kFormatWithJournal) {
+    if (!known) return problem("the database does not say what its journal is");
+    return read_journal_of(folder, generation, applied);
   }
-  const auto generation = static_cast<std::uint64_t>(mark.integer(0));
+  const auto stray = stray_generation(open_journal_file, folder, generation, applied);
+  if (stray == 0) return;
+  problem("the journal holds changes that the database knows nothing of");
+  read_journal_of(folder, stray, stray == generation ? applied : 0);
+}
+
+void Examiner::read_journal_of(const std::string& folder, std::uint64_t generation,
+                               std::uint64_t applied) {
   std::vector<std::string> files;
   for (int file = 0; file < kJournalFiles; ++file) {
     auto content = read_journal_file(open_journal_file, journal_path(folder, file), generation);
@@ -124,7 +142,7 @@ void Examiner::read_journal(const std::string& folder) {
       problem(content.error().what());
     }
   }
-  journal_ = recover_journal(files, generation, static_cast<std::uint64_t>(mark.integer(1)), true);
+  journal_ = recover_journal(files, generation, applied, true);
   if (!journal_.damage.empty()) problem("the journal: " + journal_.damage);
 }
 

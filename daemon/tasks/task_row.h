@@ -19,6 +19,8 @@ inline constexpr std::string_view kSelectTasks =
     "expires, "
     "data FROM task";
 
+/// Bytes: one page.
+inline constexpr std::int64_t kSmallestDatabase = 4096;
 /// PRAGMA user_version from here on: a journal lies in front of the database.
 inline constexpr int kFormatWithJournal = 2;
 /// Up to where the journal is in the store: its generation, and the last frame's number.

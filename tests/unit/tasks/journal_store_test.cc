@@ -191,6 +191,66 @@ TEST_F(JournalStoreTest, WithoutItsJournalTheStoreIsRefused) {
   EXPECT_THAT(seqs_, ElementsAre(1));
 }
 
+TEST_F(JournalStoreTest, ADatabaseThatKnowsNothingOfItsJournalIsRefusedAndLeftAsItIs) {
+  ASSERT_EQ(open(), "");
+  for (std::uint64_t seq = 1; seq <= 3; ++seq) ASSERT_FALSE(put(seq));
+  store_.reset();
+  ASSERT_EQ(open(), "");
+  for (std::uint64_t seq = 4; seq <= 5; ++seq) ASSERT_FALSE(put(seq));
+  const Files whole = files();
+  ASSERT_GT(whole.at("tasks.db-wal").size(), 3000U);
+  const auto expect_refused = [&](const Files& damaged, const std::string& reason) {
+    write(damaged);
+    EXPECT_THAT(open(), HasSubstr(reason));
+    store_.reset();
+    const Files after = files();
+    for (const auto& [name, bytes] : damaged) EXPECT_TRUE(after.at(name) == bytes) << name;
+  };
+  const auto expect_readable = [&](auto matcher) {
+    std::vector<std::uint64_t> readable;
+    const auto report = examine_store(options_.database.folder,
+                                      [&](const Record& task) { readable.push_back(task.seq); });
+    ASSERT_TRUE(report.has_value()) << report.error().what();
+    EXPECT_FALSE(report->good());
+    EXPECT_THAT(readable, matcher);
+  };
+  // To SQLite a log ends where it is damaged; what says that there is a journal is in it.
+  for (const std::size_t at : {std::size_t{9}, std::size_t{40}, std::size_t{2000}}) {
+    Files damaged = whole;
+    damaged["tasks.db-wal"][at] = static_cast<char>(damaged["tasks.db-wal"][at] ^ 1);
+    expect_refused(damaged, "its journal holds changes that it knows nothing of");
+    expect_readable(ElementsAre(1, 2, 3, 4, 5));
+  }
+  Files lost = whole;
+  lost.erase("tasks.db-wal");
+  expect_refused(lost, "its journal holds changes that it knows nothing of");
+  lost.erase("tasks.db");
+  expect_refused(lost, "it is missing, but its journal holds tasks");
+  Files emptied = whole;
+  emptied["tasks.db"].clear();
+  expect_refused(emptied, "has only 0 bytes");
+  EXPECT_FALSE(examine_store(options_.database.folder, [](const Record&) {}));
+  EXPECT_TRUE(files().at("tasks.db-wal") == emptied.at("tasks.db-wal"));
+  write(whole);
+  ASSERT_EQ(open(), "");
+  EXPECT_THAT(seqs_, ElementsAre(1, 2, 3, 4, 5));
+}
+
+TEST_F(JournalStoreTest, ACopyOfTheDatabaseMayBePutBackAfterACleanEnd) {
+  ASSERT_EQ(open(), "");
+  ASSERT_FALSE(put(1));
+  store_.reset();
+  const std::string copy = files().at("tasks.db");
+  ASSERT_EQ(open(), "");
+  ASSERT_FALSE(put(2));
+  store_.reset();
+  Files restored = files();
+  restored["tasks.db"] = copy;
+  write(restored);
+  ASSERT_EQ(open(), "");
+  EXPECT_THAT(seqs_, ElementsAre(1));
+}
+
 int user_version(const std::string& file) {
   sqlite3* db = nullptr;
   EXPECT_EQ(::sqlite3_open(file.c_str(), &db), SQLITE_OK);

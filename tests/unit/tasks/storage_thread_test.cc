@@ -235,6 +235,7 @@ TEST(TaskCrashTest, NothingAcknowledgedIsLostByKill) {
   std::mt19937 random(std::random_device{}());
   std::set<std::string> alive;
   std::set<std::string> finished;
+  std::size_t acknowledged = 0;
   for (int round = 1; round <= rounds; ++round) {
     int ends[2];
     ASSERT_EQ(::pipe(ends), 0);
@@ -267,7 +268,7 @@ TEST(TaskCrashTest, NothingAcknowledgedIsLostByKill) {
       const std::size_t end = said.find('\n', at);
       ASSERT_NE(end, std::string::npos);
       const std::string id = said.substr(at + 1, end - at - 1);
-      if (said[at] == '+') alive.insert(id);
+      if (said[at] == '+') acknowledged += alive.insert(id).second ? 1 : 0;
       if (said[at] == '~') asked.insert(id);
       if (said[at] == '-') finished.insert(id);
       at = end + 1;
@@ -291,6 +292,9 @@ TEST(TaskCrashTest, NothingAcknowledgedIsLostByKill) {
     alive = there;
   }
   EXPECT_GT(finished.size(), 0U);
+  RecordProperty("rounds", rounds);
+  RecordProperty("acknowledged", static_cast<int>(acknowledged));
+  RecordProperty("finished", static_cast<int>(finished.size()));
 }
 
 // A full disk.
