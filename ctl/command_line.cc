@@ -9,8 +9,9 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <span>
+#include <sstream>
 #include <string>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 
@@ -20,6 +21,9 @@
 #include "ctl/daemon_command.h"
 #include "ctl/durations.h"
 #include "ctl/help_formatter.h"
+#include "ctl/option_checks.h"
+#include "ctl/usage.h"
+#include "ctl/word_walk.h"
 #include "daemon/base/text.h"
 #include "daemon/control/command_words.h"
 #include "daemon/control/vocabulary.h"
@@ -33,8 +37,6 @@ using control::CommandWords;
 using control::GivenArgument;
 using control::WordArgument;
 using control::WordKind;
-
-constexpr std::string_view kGroups[] = {"config", "mail", "task"};
 
 /// What CLI11 writes the values of one command's arguments to; it keeps pointers into here.
 struct Values {
@@ -58,7 +60,9 @@ std::string read_standard_input() {
 class CommandLine {
  public:
   CommandLine();
-  int run(int argc, const char* const* argv);
+  int run(const std::vector<std::string>& words);
+  /// What is wrong with the words; empty when they are good, or ask for help, which is in `help`.
+  std::string parse(std::vector<std::string> words, std::string& help);
   /// Prints what may stand in the place of the last of `words`.
   int complete(std::vector<std::string> words);
 
@@ -94,6 +98,7 @@ CommandLine::CommandLine() {
     }
   }
   for (const auto& command : custom_commands()) add_custom_command(command);
+  refuse_values_of_flags(app_);
 }
 
 void CommandLine::add_globals() {
@@ -188,66 +193,33 @@ std::vector<std::string> names_in(const CLI::App& app, bool options) {
   return names;
 }
 
-const CLI::App* subcommand_named(const CLI::App& app, const std::string& word) {
-  const auto found =
-      app.get_subcommands([&](const CLI::App* sub) { return sub->get_name() == word; });
-  return found.empty() ? nullptr : found.front();
-}
-
-const CLI::Option* option_named(const CLI::App& app, const std::string& word) {
-  for (const CLI::App* level = &app; level != nullptr; level = level->get_parent()) {
-    const CLI::Option* const option = level->get_option_no_throw(word);
-    if (option != nullptr) return option;
-  }
-  return nullptr;
-}
-
-/// The `count`th argument that is no option; null when there are fewer.
-const CLI::Option* positional_at(const CLI::App& app, std::size_t count) {
-  for (const CLI::Option* option : app.get_options()) {
-    if (!option->get_positional()) continue;
-    if (count == 0 || option->get_expected_max() > 1) return option;
-    --count;
-  }
-  return nullptr;
-}
-
 int CommandLine::complete(std::vector<std::string> words) {
   const char* const socket = std::getenv("NETD_SOCKET");  // NOLINT(concurrency-mt-unsafe)
   if (socket != nullptr && *socket != '\0') context_.socket = socket;
   const std::string prefix = words.empty() ? "" : words.back();
   if (!words.empty()) words.pop_back();
-  const CLI::App* app = &app_;
-  const CLI::Option* awaited = nullptr;  // whose value comes next
-  std::size_t positionals = 0;
+  WordWalk walk(app_);
   for (const auto& word : words) {
-    if (word == "--") return kDone;  // what follows is somebody else's command line
-    if (awaited != nullptr) {
-      if (awaited->check_lname("socket")) context_.socket = word;
-      awaited = nullptr;
-    } else if (word.starts_with('-')) {
-      const CLI::Option* const option = option_named(*app, word);
-      if (option != nullptr && option->get_expected_max() > 0) awaited = option;
-    } else if (const CLI::App* const sub = subcommand_named(*app, word)) {
-      app = sub;
-    } else {
-      ++positionals;
-    }
+    const CLI::Option* const option = walk.awaited();
+    const auto step = walk.add(word);
+    if (step == WordWalk::Step::end_mark) return kDone;  // somebody else's command line follows
+    if (step == WordWalk::Step::value && option->check_lname("socket")) context_.socket = word;
   }
-  const CLI::App* const parent = app->get_parent();
+  const CLI::App& app = walk.app();
+  const CLI::App* const parent = app.get_parent();
   const bool in_tasks = parent != nullptr && parent->get_name() == "task";
   std::vector<std::string> candidates;
-  if (awaited != nullptr) {
-    candidates = values_of(awaited->get_name(), in_tasks, context_);
+  if (walk.awaited() != nullptr) {
+    candidates = values_of(walk.awaited()->get_name(), in_tasks, context_);
   } else if (prefix.starts_with('-')) {
-    candidates = names_in(*app, true);
+    candidates = names_in(app, true);
     const auto global = names_in(app_, true);
     candidates.insert(candidates.end(), global.begin(), global.end());
   } else {
-    candidates = names_in(*app, false);
-    const CLI::Option* const next = positional_at(*app, positionals);
+    candidates = names_in(app, false);
+    const CLI::Option* const next = walk.argument_at(walk.arguments());
     // A new task's id is not one that is there.
-    if (next != nullptr && app->get_name() != "add") {
+    if (next != nullptr && app.get_name() != "add") {
       candidates = values_of(next->get_name(), in_tasks, context_);
     }
   }
@@ -255,27 +227,49 @@ int CommandLine::complete(std::vector<std::string> words) {
   return finish_output(kDone);
 }
 
-int CommandLine::run(int argc, const char* const* argv) {
-  try {
-    app_.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return finish_output(app_.exit(error));
-    // What CLI11 has read so far it keeps to itself.
-    const std::span words(argv, static_cast<std::size_t>(argc));
-    const auto own = std::ranges::find(words, std::string_view("--"));
-    context_.json = std::find(words.begin(), own, std::string_view("--json")) != own;
-    if (argc > 1) {
-      const std::string unknown = unknown_command({argv + 1, argv + argc});
-      if (!unknown.empty()) return complain(unknown, kUsage, context_);
-    }
-    complain(error.what(), kUsage, context_);
-    return complain("netctl --help shows the commands, netctl COMMAND --help its options", kUsage);
+std::string CommandLine::parse(std::vector<std::string> words, std::string& help) {
+  if (!words.empty() && words[0] == "help") {
+    words.erase(words.begin());
+    words.emplace_back("--help");
   }
-  if (!timeout_.empty()) {
+  auto reversed = words;
+  std::ranges::reverse(reversed);  // as CLI11 wants them
+  try {
+    app_.parse(std::move(reversed));
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() != 0) return usage_mistake(app_, words, error.what());
+    std::string mistake = command_mistake(app_, words);
+    std::ostringstream text;
+    if (mistake.empty()) (void)app_.exit(error, text);
+    help = text.str();
+    return mistake;
+  }
+  std::string mistake = usage_mistake(app_, words, "");
+  if (!mistake.empty()) return mistake;
+  if (app_.get_option("--timeout")->count() > 0) {
     const auto timeout = parse_seconds(timeout_);
-    if (!timeout) return complain("--timeout: " + timeout.error().what(), kUsage, context_);
+    if (!timeout) return "--timeout: " + timeout.error().what();
     context_.timeout = *timeout;
     context_.timeout_given = true;
+  }
+  if (!ControlClient::is_possible(context_.socket)) {
+    return "--socket: the path of a socket has 1 to 107 bytes";
+  }
+  return {};
+}
+
+int CommandLine::run(const std::vector<std::string>& words) {
+  std::string help;
+  const std::string mistake = parse(words, help);
+  if (!mistake.empty()) {
+    // What CLI11 has read so far it keeps to itself.
+    const auto own = std::ranges::find(words, "--");
+    context_.json = std::find(words.begin(), own, "--json") != own;
+    return finish_output(complain(mistake, kUsage, context_));
+  }
+  if (!help.empty()) {
+    print(help);
+    return finish_output(kDone);
   }
   context_.terminal = Terminal::of_standard_output();
   return finish_output(chosen_());
@@ -285,10 +279,17 @@ int CommandLine::run(int argc, const char* const* argv) {
 
 int run(int argc, const char* const* argv) {
   CommandLine line;
-  if (argc > 1 && std::string_view(argv[1]) == "__complete") {
-    return line.complete({argv + 2, argv + argc});
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  if (!words.empty() && words[0] == "__complete") {
+    words.erase(words.begin());
+    return line.complete(std::move(words));
   }
-  return line.run(argc, argv);
+  return line.run(words);
+}
+
+std::string command_line_mistake(const std::vector<std::string>& words) {
+  std::string help;
+  return CommandLine().parse(words, help);
 }
 
 std::vector<std::string> all_commands() {
@@ -299,31 +300,6 @@ std::vector<std::string> all_commands() {
   const auto twice = std::ranges::unique(names);
   names.erase(twice.begin(), twice.end());
   return names;
-}
-
-std::string unknown_command(const std::vector<std::string>& words) {
-  std::vector<std::string> plain;
-  for (std::size_t i = 0; i < words.size() && plain.size() < 2; ++i) {
-    if (words[i] == "--socket" || words[i] == "--timeout") {
-      ++i;
-    } else if (!words[i].starts_with('-')) {
-      plain.push_back(words[i]);
-    }
-  }
-  if (plain.empty()) return {};
-  std::string typed = plain[0];
-  const bool group = std::ranges::find(kGroups, typed) != std::end(kGroups);
-  if (group && plain.size() > 1) typed += " " + plain[1];
-  const auto commands = all_commands();
-  const bool known = std::ranges::any_of(commands, [&](const std::string& command) {
-    return command == typed || command.starts_with(typed + " ");
-  });
-  if (known) return {};
-  std::string message = "unknown command " + printable(typed, 40);
-  const auto distance = [&](const std::string& command) { return edit_distance(typed, command); };
-  const auto nearest = std::ranges::min_element(commands, {}, distance);
-  if (typed.size() <= 40 && distance(*nearest) <= 2) message += ": did you mean " + *nearest + "?";
-  return message;
 }
 
 }  // namespace netd::ctl

@@ -11,7 +11,8 @@ namespace netd::ctl {
 /// What netctl can be told to do, as it is typed: "status", "task add"...; in alphabetical order.
 [[nodiscard]] std::vector<std::string> all_commands();
 
-/// "unknown command ..., did you mean ...?" when the words do not begin with a command; else empty.
-[[nodiscard]] std::string unknown_command(const std::vector<std::string>& words);
+/// What is wrong with the words behind "netctl", as far as that shows before they are acted on;
+/// empty: nothing.
+[[nodiscard]] std::string command_line_mistake(const std::vector<std::string>& words);
 
 }  // namespace netd::ctl

@@ -47,12 +47,14 @@ Error connect_error(const std::string& path, int code) {
 
 }  // namespace
 
+bool ControlClient::is_possible(const std::string& path) {
+  return !path.empty() && path.size() < sizeof sockaddr_un::sun_path;
+}
+
 Result<ControlClient> ControlClient::connect(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof address.sun_path) {
-    return fail("a socket's path has 1 to 107 bytes");
-  }
+  if (!is_possible(path)) return fail("a socket's path has 1 to 107 bytes");
   path.copy(address.sun_path, path.size());
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return fail_system("socket", errno);

@@ -18,6 +18,8 @@ class ControlClient {
   /// An answer longer than this is none of netd's.
   static constexpr std::size_t kMaxAnswer = std::size_t{64} << 20;
 
+  /// Whether a socket can have this path.
+  [[nodiscard]] static bool is_possible(const std::string& path);
   [[nodiscard]] static Result<ControlClient> connect(const std::string& path);
 
   /// One request, one answer: a JSON object in one line, without its line end.

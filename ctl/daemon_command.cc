@@ -34,6 +34,17 @@ std::optional<std::string> with_number_as_id(const std::string& request) {
   return writer.object();
 }
 
+/// The daemon names the member of the request that it does not like; people know it by its option.
+std::string with_argument_names(const control::CommandWords& command, std::string message) {
+  for (const auto& argument : command.arguments) {
+    const std::string member = std::string(argument.member) + ":";
+    if (message.starts_with(member)) {
+      return std::string(argument.name) + message.substr(member.size() - 1);
+    }
+  }
+  return message;
+}
+
 int print_answer(const control::CommandWords& command, const std::string& answer,
                  const Context& context) {
   const Outcome outcome = outcome_of(answer);
@@ -55,7 +66,7 @@ int print_answer(const control::CommandWords& command, const std::string& answer
   }
   if (refused) {
     // Line by line: the mistakes of a configuration are many.
-    std::string text = render_error(answer);
+    const std::string text = with_argument_names(command, render_error(answer));
     std::size_t end = text.find('\n');
     int status = complain(text.substr(0, end), failure);
     while (end != std::string::npos) {

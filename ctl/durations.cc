@@ -15,7 +15,8 @@ Result<std::chrono::milliseconds> parse_seconds(std::string_view text) {
   constexpr double kYear = 366.0 * 86'400;
   if (error != std::errc() || end != text.data() + text.size() || !(seconds >= 0) ||
       seconds > kYear) {
-    return fail("expected a time such as 1.5, 30s or 5min, found " + printable(text, 40));
+    return fail("expected a time such as 1.5, 30s or 5min, found " +
+                (text.empty() ? "nothing" : printable(text, 40)));
   }
   return std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(seconds * 1000)));
 }

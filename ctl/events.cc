@@ -1,4 +1,5 @@
 // `netctl events`: the daemon's events as they happen.
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "ctl/custom_commands.h"
 #include "ctl/json_access.h"
+#include "ctl/option_checks.h"
 #include "ctl/printers.h"
 #include "daemon/base/text.h"
 #include "daemon/control/json_text.h"
@@ -43,6 +45,9 @@ bool is_wanted(const std::string& event, const EventOptions& options) {
 }
 
 int follow(const EventOptions& options, const Context& context) {
+  if (std::ranges::any_of(options.kinds, &std::string::empty)) {
+    return complain("events: a KIND cannot be empty", kUsage, context);
+  }
   auto client = context.connect();
   if (!client) return complain(client.error().what(), kUnreachable, context);
   control::JsonWriter request;
@@ -77,9 +82,10 @@ std::function<int(const Context&)> define_events(CLI::App& command) {
       ->type_name("ADDRESS");
   command.add_option("--queue", options->queue, "only of this queue")->type_name("QUEUE");
   command.add_option("--match", options->text, "only those that hold this text")->type_name("TEXT");
-  command.add_option("--count", options->count, "end after so many; default: never")
-      ->type_name("N")
-      ->check(CLI::PositiveNumber);
+  expect_whole_number(
+      command.add_option("--count", options->count, "end after so many; default: never")
+          ->type_name("N"),
+      1);
   return [options](const Context& context) { return follow(*options, context); };
 }
 

@@ -18,6 +18,7 @@
 #include "ctl/custom_commands.h"
 #include "ctl/mail_folders.h"
 #include "ctl/mail_view.h"
+#include "ctl/option_checks.h"
 #include "daemon/base/text.h"
 
 namespace netd::ctl {
@@ -218,10 +219,10 @@ std::function<int(const Context&)> define_mail_list(CLI::App& command) {
   const auto options = std::make_shared<MailOptions>();  // lives as long as the callback
   add_source(command, *options);
   add_filter(command, *options);
-  command.add_option("--limit", options->limit, "the newest so many; 0: all")
-      ->type_name("N")
-      ->check(CLI::Range(std::size_t{0}, kMostMails).description(""))
-      ->capture_default_str();
+  expect_whole_number(command.add_option("--limit", options->limit, "the newest so many; 0: all")
+                          ->type_name("N")
+                          ->capture_default_str(),
+                      0, kMostMails);
   return [options](const Context& context) { return list(*options, context); };
 }
 
@@ -232,9 +233,10 @@ std::function<int(const Context&)> define_mail_show(CLI::App& command) {
       ->required()
       ->expected(1);
   command.add_flag("--raw", options->raw, "the message as it lies in its file");
-  command.add_option("--part", options->part, "only the content of this attachment")
-      ->type_name("N")
-      ->check(CLI::Range(std::size_t{1}, Mail::kMaxParts).description(""));
+  expect_whole_number(
+      command.add_option("--part", options->part, "only the content of this attachment")
+          ->type_name("N"),
+      1, Mail::kMaxParts);
   return [options](const Context& context) { return show(*options, context); };
 }
 
@@ -251,10 +253,10 @@ std::function<int(const Context&)> define_mail_wait(CLI::App& command) {
   const auto options = std::make_shared<MailOptions>();  // lives as long as the callback
   add_source(command, *options);
   add_filter(command, *options);
-  command.add_option("--count", options->count, "until so many have come")
-      ->type_name("N")
-      ->check(CLI::Range(std::size_t{1}, kMostMails).description(""))
-      ->capture_default_str();
+  expect_whole_number(command.add_option("--count", options->count, "until so many have come")
+                          ->type_name("N")
+                          ->capture_default_str(),
+                      1, kMostMails);
   command.add_flag("--new", options->only_new, "only those that come from now on");
   return [options](const Context& context) { return wait(*options, context); };
 }

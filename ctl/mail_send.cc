@@ -175,6 +175,10 @@ int send(const SendOptions& options, const Context& context) {
   if (std::ranges::any_of(given, has_line_end)) {
     return complain("mail send: a line end in an address or a header", kUsage, context);
   }
+  const auto names_nobody = [](const std::string& to) { return address_of(to).empty(); };
+  if (std::ranges::any_of(options.to, names_nobody)) {
+    return complain("--to: expected an address", kUsage, context);
+  }
   std::string message;
   if (const int status = make_message(options, context, message); status != kDone) return status;
   Endpoint server;

@@ -138,7 +138,9 @@ ClientResult<std::string> SmtpClient::read_line(Deadline deadline) {
     std::array<char, 4096> buffer{};
     const auto got = receive_some(fd_.get(), buffer, deadline);
     if (!got) return std::unexpected(got.error());
-    if (*got == 0) return failed("the server closed the connection");
+    if (*got == 0) {
+      return std::unexpected(ClientError{Trouble::closed, "the server closed the connection"});
+    }
     received_.append(buffer.data(), *got);
   }
 }

@@ -10,6 +10,7 @@
 #include "ctl/durations.h"
 #include "ctl/humanize.h"
 #include "ctl/json_access.h"
+#include "ctl/option_checks.h"
 #include "ctl/printers.h"
 #include "ctl/stats_rates.h"
 #include "ctl/waiting.h"
@@ -75,9 +76,10 @@ std::function<int(const Context&)> define_stats(CLI::App& command) {
   command.add_option("--interval", options->interval, "between two looks")
       ->type_name("TIME")
       ->capture_default_str();
-  command.add_option("--count", options->count, "end after so many looks; default: never")
-      ->type_name("N")
-      ->check(CLI::PositiveNumber);
+  expect_whole_number(
+      command.add_option("--count", options->count, "end after so many looks; default: never")
+          ->type_name("N"),
+      1);
   return [options](const Context& context) { return run_stats(*options, context); };
 }
 

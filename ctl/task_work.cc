@@ -6,6 +6,7 @@
 
 #include "ctl/custom_commands.h"
 #include "ctl/durations.h"
+#include "ctl/option_checks.h"
 #include "ctl/worker.h"
 
 namespace netd::ctl {
@@ -41,17 +42,20 @@ std::function<int(const Context&)> define_task_work(CLI::App& command) {
   command.add_option("COMMAND", texts->options.command, "what to run for each task, after --")
       ->required()
       ->type_name("TEXT");
-  command.add_option("-j,--jobs", texts->options.jobs, "so many at a time")
-      ->type_name("N")
-      ->check(CLI::Range(std::size_t{1}, kMaxJobs))
-      ->capture_default_str();
+  expect_whole_number(command.add_option("-j,--jobs", texts->options.jobs, "so many at a time")
+                          ->type_name("N")
+                          ->capture_default_str(),
+                      1, kMaxJobs);
   command.add_option("--queue", texts->queue, "the queue; default: default")->type_name("TEXT");
   command.add_option("--timeout", texts->timeout, "a command that takes longer is killed; 0: none")
       ->type_name("TIME");
   command.add_option("--lease", texts->lease, "a task comes back this long after netctl has died")
       ->type_name("TIME")
       ->capture_default_str();
-  command.add_option("--count", texts->options.count, "end after so many tasks")->type_name("N");
+  expect_whole_number(
+      command.add_option("--count", texts->options.count, "end after so many tasks")
+          ->type_name("N"),
+      1);
   command.add_flag("--drain", texts->options.drain, "end when no task is ready");
   return [texts](const Context& context) { return work(*texts, context); };
 }

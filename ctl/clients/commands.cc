@@ -1,15 +1,17 @@
 #include "ctl/clients/commands.h"
 
-#include <map>
 #include <memory>
 
 #include <CLI/CLI.hpp>
 
 #include "ctl/custom_commands.h"
+#include "ctl/option_checks.h"
 
 namespace netd::ctl {
 
 namespace {
+
+constexpr std::uint64_t kMaxDatagram = 65507;  // bytes, over IPv4
 
 void add_http_options(CLI::App& command, HttpOptions& options) {
   command.add_option("--method,-X", options.method, "default: GET, or POST with --data")
@@ -38,9 +40,10 @@ std::function<int(const Context&)> define_echo(CLI::App& command) {
                   "sent once; without it: what is typed, or standard input to its end")
       ->type_name("TEXT");
   command.add_flag("--udp,-u", options->udp, "datagrams instead of a TCP connection");
-  command.add_option("--count,-c", options->count, "send so many times, and tell the times")
-      ->type_name("N")
-      ->check(CLI::PositiveNumber);
+  expect_whole_number(
+      command.add_option("--count,-c", options->count, "send so many times, and tell the times")
+          ->type_name("N"),
+      1);
   command.add_option("--interval,-i", options->interval, "between two of them")
       ->type_name("TIME")
       ->capture_default_str();
@@ -99,10 +102,10 @@ std::function<int(const Context&)> define_scan(CLI::App& command) {
   command.add_option("PORTS", options->ports, "22, http, 8000-8010, 22,80,443; - is all")
       ->type_name("TEXT")
       ->required();
-  command.add_option("--parallel", options->parallel, "so many at once")
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 10'000));
+  expect_whole_number(command.add_option("--parallel", options->parallel, "so many at once")
+                          ->type_name("N")
+                          ->capture_default_str(),
+                      1, 10'000);
   command.add_flag("--udp,-u", options->udp, "datagrams instead of TCP connections");
   command.add_flag("--all", options->all, "show closed and filtered ports, however many");
   command.add_flag("--open", options->open, "show open ports only");
@@ -116,26 +119,25 @@ std::function<int(const Context&)> define_latency(CLI::App& command) {
                   "HOST:PORT, echo:HOST:PORT, udp:HOST:PORT, unix:PATH or a URL")
       ->type_name("TEXT")
       ->required();
-  const std::map<std::string, ProbeKind> kinds = {{"connect", ProbeKind::connect},
-                                                  {"echo", ProbeKind::echo},
-                                                  {"udp", ProbeKind::udp},
-                                                  {"http", ProbeKind::http}};
-  command
-      .add_option("--mode,-m", options->kind,
-                  "what is measured where the target does not say it: connect, echo, udp or http")
-      ->type_name("MODE")
-      ->transform(CLI::CheckedTransformer(kinds).description(""));
-  command.add_option("--count,-c", options->count, "round trips to each target")
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1'000'000));
+  expect_one_of(
+      command
+          .add_option(
+              "--mode,-m", options->kind,
+              "what is measured where the target does not say it: connect, echo, udp or http")
+          ->type_name("MODE"),
+      {"connect", "echo", "udp", "http"});
+  expect_whole_number(
+      command.add_option("--count,-c", options->count, "round trips to each target")
+          ->type_name("N")
+          ->capture_default_str(),
+      1, 1'000'000);
   command.add_option("--interval,-i", options->interval, "between two of them")
       ->type_name("TIME")
       ->capture_default_str();
-  command.add_option("--size,-s", options->size, "bytes of an echo's message")
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(CLI::Range(16, 65507));
+  expect_whole_number(command.add_option("--size,-s", options->size, "bytes of an echo's message")
+                          ->type_name("N")
+                          ->capture_default_str(),
+                      16, kMaxDatagram);
   command.add_option("--plot", options->plot, "draw them into this SVG file")->type_name("FILE");
   return [options](const Context& context) { return run_latency(*options, context); };
 }
@@ -145,31 +147,29 @@ std::function<int(const Context&)> define_throughput(CLI::App& command) {
   command.add_option("TARGET", options->targets, "HOST:PORT, udp:HOST:PORT or unix:PATH")
       ->type_name("TEXT")
       ->required();
-  const std::map<std::string, LoadMode> modes = {
-      {"echo", LoadMode::echo}, {"send", LoadMode::send}, {"receive", LoadMode::receive}};
-  command
-      .add_option("--mode,-m", options->mode,
-                  "echo: both ways, checking what comes back; send: to discard; receive: from "
-                  "chargen. Default: echo")
-      ->type_name("MODE")
-      ->transform(CLI::CheckedTransformer(modes).description(""));
+  expect_one_of(command
+                    .add_option("--mode,-m", options->mode,
+                                "echo: both ways, checking what comes back; send: to discard; "
+                                "receive: from chargen. Default: echo")
+                    ->type_name("MODE"),
+                {"echo", "send", "receive"});
   command.add_option("--time,-t", options->time, "for each target")
       ->type_name("TIME")
       ->capture_default_str();
   command.add_flag("--udp,-u", options->udp,
                    "datagrams to an echo service; counts those that are lost or out of order");
-  command.add_option("--size,-s", options->size, "bytes of each datagram")
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(CLI::Range(kLeastDatagram, std::size_t{65507}));
+  expect_whole_number(command.add_option("--size,-s", options->size, "bytes of each datagram")
+                          ->type_name("N")
+                          ->capture_default_str(),
+                      kLeastDatagram, kMaxDatagram);
   command
       .add_option("--rate,-r", options->rate,
                   "bits a second of datagrams, such as 10M; default: as fast as they come back")
       ->type_name("RATE");
-  command.add_option("--streams,-n", options->streams, "connections at once")
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
+  expect_whole_number(command.add_option("--streams,-n", options->streams, "connections at once")
+                          ->type_name("N")
+                          ->capture_default_str(),
+                      1, 1000);
   command.add_option("--plot", options->plot, "draw the rates into this SVG file")
       ->type_name("FILE");
   return [options](const Context& context) { return run_throughput(*options, context); };

@@ -303,12 +303,12 @@ int run_connect(const ConnectOptions& options, const Context& whole) {
       options.listen && words.size() == 1 && words[0].find_first_of(":/") == std::string::npos;
   if (bare) words = {"*", words[0]};
   const auto target = parse_target(words, otherwise);
-  if (!target) return complain(target.error().what(), kUsage, context);
+  if (!target) return complain(target.error().what(), kUsage, whole);
   const bool datagrams = target->transport == Transport::udp;
   milliseconds wait = datagrams ? milliseconds(1000) : milliseconds(0);
   if (!options.wait.empty()) {
     const auto given = parse_seconds(options.wait);
-    if (!given) return complain("--wait: " + given.error().what(), kUsage, context);
+    if (!given) return complain("--wait: " + given.error().what(), kUsage, whole);
     wait = std::max(*given, milliseconds(1));
   }
   auto ends = open_ends(options);

@@ -31,6 +31,10 @@ Trouble trouble_of(int code) {
     case EHOSTDOWN:
     case EADDRNOTAVAIL:
       return Trouble::unreachable;
+    case ECONNRESET:
+    case ECONNABORTED:
+    case EPIPE:
+      return Trouble::reset;
     default:
       return Trouble::failed;
   }
@@ -136,6 +140,12 @@ std::string_view trouble_word(Trouble trouble) {
       return "unresolved";
     case Trouble::unreachable:
       return "unreachable";
+    case Trouble::reset:
+      return "reset";
+    case Trouble::closed:
+      return "closed";
+    case Trouble::tls:
+      return "tls";
     case Trouble::failed:
       break;
   }

@@ -17,7 +17,16 @@
 namespace netd::ctl {
 
 /// Why a peer was not reached, as far as people and scripts treat it differently.
-enum class Trouble : std::uint8_t { refused, timed_out, unresolved, unreachable, failed };
+enum class Trouble : std::uint8_t {
+  refused,
+  timed_out,
+  unresolved,
+  unreachable,
+  reset,   ///< the peer broke the connection off
+  closed,  ///< the peer closed before all had been said
+  tls,
+  failed
+};
 
 /// "refused", "timed_out", ...: the `code` of an error with --json.
 [[nodiscard]] std::string_view trouble_word(Trouble trouble);

@@ -119,7 +119,7 @@ ClientResult<std::string> EchoClient::exchange_stream(std::string_view data) {
       if (!more) return std::unexpected(more.error());
       if (!*more) {
         return std::unexpected(
-            ClientError{Trouble::failed, "the peer closed before all had come back"});
+            ClientError{Trouble::closed, "the peer closed before all had come back"});
       }
     }
     deadline = deadline_of(timeout_);
@@ -155,7 +155,7 @@ ClientResult<void> EchoClient::pipe_through() {
   }
   if (!unsent_.empty() || !verifier_.complete()) {
     return std::unexpected(
-        ClientError{Trouble::failed, "the peer closed before all had come back"});
+        ClientError{Trouble::closed, "the peer closed before all had come back"});
   }
   return {};
 }

@@ -6,6 +6,9 @@
 namespace netd::ctl {
 
 int run_http(const HttpCommandOptions& options, const Context& context) {
+  if (const auto url = check_url(options.url); !url) {
+    return complain(url.error().what(), kUsage, context);
+  }
   auto request = make_request(options.http, context);
   if (!request) return complain(request.error().what(), kUsage, context);
   request->url = options.url;

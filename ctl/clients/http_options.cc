@@ -108,9 +108,11 @@ std::string answer_json(const HttpAnswer& answer, const HttpOptions& options) {
 
 Result<HttpRequest> make_request(const HttpOptions& options, const Context& context) {
   HttpRequest request;
-  request.method = options.method;
+  request.method = options.method.value_or("");
   const auto no_token = [](char c) { return c <= ' ' || c == 0x7F; };
-  if (std::ranges::any_of(options.method, no_token)) return fail("--method: expected one word");
+  if (options.method == "" || std::ranges::any_of(request.method, no_token)) {
+    return fail("--method: expected one word");
+  }
   for (const auto& header : options.headers) {
     const auto colon = header.find(':');
     if (colon == 0 || colon == std::string::npos ||
@@ -119,9 +121,9 @@ Result<HttpRequest> make_request(const HttpOptions& options, const Context& cont
     }
     request.headers.push_back(header);
   }
-  if (!options.data.empty()) {
-    auto body = options.data.starts_with('@') ? read_input(options.data.substr(1))
-                                              : Result<std::string>(options.data);
+  if (options.data) {
+    auto body = options.data->starts_with('@') ? read_input(options.data->substr(1))
+                                               : Result<std::string>(*options.data);
     if (!body) return std::unexpected(body.error());
     request.body = std::move(*body);
     const auto is_type = [](const std::string& header) {

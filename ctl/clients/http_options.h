@@ -6,9 +6,9 @@
 namespace netd::ctl {
 
 struct HttpOptions {
-  std::string method;
+  std::optional<std::string> method;
   std::vector<std::string> headers;
-  std::string data;
+  std::optional<std::string> data;
   std::string output;
   bool include = false;
   bool follow = false;

@@ -70,6 +70,18 @@ Trouble trouble_of(CURLcode code, long system_code) {
       }
       if (system_code == ETIMEDOUT) return Trouble::timed_out;
       return Trouble::unreachable;
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+      return system_code == ETIMEDOUT ? Trouble::timed_out : Trouble::reset;
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+      return Trouble::closed;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_ISSUER_ERROR:
+      return Trouble::tls;
     default:
       return Trouble::failed;
   }
@@ -85,10 +97,11 @@ ClientError error_of(CURL* curl, CURLcode code, const char* details, const HttpR
   if (trouble == Trouble::refused) message += "Connection refused: nobody listens there";
   if (trouble == Trouble::unresolved) message += "the name does not resolve";
   if (trouble == Trouble::timed_out) message += "timed out";
-  if (trouble == Trouble::unreachable || trouble == Trouble::failed) {
+  if (trouble == Trouble::tls) message += "TLS: ";
+  const bool named = trouble == Trouble::unresolved || trouble == Trouble::timed_out;
+  if (named && *details != '\0') message.append(" (").append(details).append(")");
+  if (!named && trouble != Trouble::refused) {
     message += *details != '\0' ? details : ::curl_easy_strerror(code);
-  } else if (*details != '\0' && trouble != Trouble::refused) {
-    message += std::string(" (") + details + ")";
   }
   return {trouble, std::move(message)};
 }
@@ -171,6 +184,23 @@ std::optional<std::string_view> HttpAnswer::header(std::string_view name) const 
     if (iequals(known, name)) return value;
   }
   return std::nullopt;
+}
+
+Result<void> check_url(const std::string& url) {
+  const std::unique_ptr<CURLU, void (*)(CURLU*)> parts(::curl_url(), ::curl_url_cleanup);
+  constexpr unsigned kFlags = CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME | CURLU_PATH_AS_IS;
+  const CURLUcode code = ::curl_url_set(parts.get(), CURLUPART_URL, url.c_str(), kFlags);
+  if (code != CURLUE_OK) {
+    return fail("expected a URL, found \"" + printable(url, 40) +
+                "\": " + ::curl_url_strerror(code));
+  }
+  char* scheme = nullptr;
+  (void)::curl_url_get(parts.get(), CURLUPART_SCHEME, &scheme, 0);
+  const std::unique_ptr<char, void (*)(void*)> owner(scheme, ::curl_free);
+  if (scheme == nullptr || !(iequals(scheme, "http") || iequals(scheme, "https"))) {
+    return fail("expected a URL of http or https, found " + printable(url, 40));
+  }
+  return {};
 }
 
 HttpClient::HttpClient() : curl_(::curl_easy_init()) {}

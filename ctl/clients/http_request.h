@@ -45,6 +45,9 @@ struct HttpAnswer {
 /// Takes a part of the body; `answer` has its head. False ends the transfer.
 using HttpSink = std::function<bool(const HttpAnswer& answer, std::string_view data)>;
 
+/// Whether it can be asked for: a URL of http or https, or one that means http.
+[[nodiscard]] Result<void> check_url(const std::string& url);
+
 /// How far a request has come.
 enum class Progressed : std::uint8_t {
   nowhere,   ///< no byte of it has been sent

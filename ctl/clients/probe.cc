@@ -103,7 +103,7 @@ class EchoProbe final : public Probe {
         continue;
       }
       if (*count == 0) {
-        return std::unexpected(ClientError{Trouble::failed, "the peer closed the connection"});
+        return std::unexpected(ClientError{Trouble::closed, "the peer closed the connection"});
       }
       back.append(room_.data(), *count);
     }
@@ -152,6 +152,8 @@ Result<ProbeTarget> parse_probe_target(std::string_view text, ProbeKind otherwis
   target.kind = otherwise;
   if (text.starts_with("http://") || text.starts_with("https://") || otherwise == ProbeKind::http) {
     target.kind = ProbeKind::http;
+    const auto url = check_url(target.text);
+    if (!url) return std::unexpected(url.error());
     return target;
   }
   if (text.starts_with("echo:")) {

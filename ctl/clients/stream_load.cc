@@ -133,7 +133,7 @@ class Load {
       stream.ended = true;
       // A service that only reads may end its side at once.
       if (mode_ == LoadMode::echo && stream.received < stream.sent) {
-        figures_.error = {Trouble::failed, "the peer closed before all had come back"};
+        figures_.error = {Trouble::closed, "the peer closed before all had come back"};
       }
       return;
     }

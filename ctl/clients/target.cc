@@ -80,6 +80,7 @@ Result<Endpoint> parse_target(const std::vector<std::string>& words, Transport o
   if (words.size() == 1) return parse_target(words[0], otherwise);
   if (words.size() != 2) return fail("expected HOST:PORT, or HOST and PORT");
   std::string_view host = words[0];
+  if (host.empty()) return fail("expected a host, found \"\"");
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   return join(host, words[1], otherwise);
 }

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <limits>
+#include <tuple>
 
 namespace netd {
 
@@ -334,6 +335,25 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     }
   }
   return cost[a.size()][b.size()];
+}
+
+std::string_view nearest_word(std::string_view word, std::span<const std::string_view> known) {
+  constexpr std::size_t kMaxWord = 64;
+  if (word.size() > kMaxWord) return {};
+  const std::size_t tolerance = std::max<std::size_t>(1, word.size() / 3);  // more is guessing
+  std::string_view best;
+  std::tuple<std::size_t, bool, std::size_t> best_rank;
+  for (const std::string_view candidate : known) {
+    if (candidate.size() > word.size() + tolerance) continue;
+    const auto shared = static_cast<std::size_t>(std::ranges::mismatch(word, candidate).in1 -
+                                                 word.begin());  // of the beginning
+    const std::tuple rank{edit_distance(word, candidate),
+                          !std::ranges::is_permutation(word, candidate), kMaxWord - shared};
+    if (std::get<0>(rank) > tolerance || (!best.empty() && rank >= best_rank)) continue;
+    best = candidate;
+    best_rank = rank;
+  }
+  return best;
 }
 
 }  // namespace netd

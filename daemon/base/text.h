@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <ctime>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -83,8 +84,14 @@ void append_utf8(std::string& out, std::uint32_t code);
 /// localtime_r(3) filled it, with its offset.
 [[nodiscard]] std::string format_rfc5322(const std::tm& parts);
 
-/// The edit distance of two short words (Damerau-Levenshtein, adjacent swaps count one); for "did
-/// you mean".
+/// The edit distance of two short words (Damerau-Levenshtein, adjacent swaps count one).
 [[nodiscard]] std::size_t edit_distance(std::string_view a, std::string_view b);
+
+/// For "did you mean": the one of `known` that is nearest to `word`, at most one edit for three
+/// characters away; of several the one with the same letters (two of them were swapped), then the
+/// one that begins like the word for longest. Empty when there is none, and for a word of more than
+/// 64 bytes.
+[[nodiscard]] std::string_view nearest_word(std::string_view word,
+                                            std::span<const std::string_view> known);
 
 }  // namespace netd

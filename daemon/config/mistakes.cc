@@ -39,22 +39,7 @@ std::vector<Mistake> MistakeList::sorted(const std::vector<std::string>& files) 
 }
 
 std::string_view nearest(std::string_view word, const std::vector<std::string_view>& known) {
-  // One slip in three characters: more would be guessing.
-  const std::size_t tolerance = std::max<std::size_t>(1, word.size() / 3);
-  std::string_view best;
-  std::size_t best_distance = tolerance + 1;
-  const std::string lower = to_ascii_lower(word);
-  for (const std::string_view candidate : known) {
-    if (candidate.size() > word.size() + tolerance || word.size() > candidate.size() + tolerance) {
-      continue;
-    }
-    const std::size_t distance = edit_distance(lower, candidate);
-    if (distance < best_distance) {
-      best = candidate;
-      best_distance = distance;
-    }
-  }
-  return best;
+  return nearest_word(to_ascii_lower(word), known);
 }
 
 std::string found(std::string_view text) {

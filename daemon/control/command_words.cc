@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <iterator>
 #include <optional>
 
 #include "daemon/base/text.h"
@@ -259,11 +260,10 @@ class LineReader {
 
 std::string unknown_command(std::string_view words) {
   std::string message = "unknown command " + printable(words, 40);
-  const auto distance = [&](const CommandWords& row) { return edit_distance(words, row.words); };
-  const auto nearest = std::ranges::min_element(kCommandWords, {}, distance);
-  if (words.size() <= 40 && distance(*nearest) <= 2) {
-    message += ": did you mean " + std::string(nearest->words) + "?";
-  }
+  std::vector<std::string_view> known;
+  std::ranges::transform(kCommandWords, std::back_inserter(known), &CommandWords::words);
+  const std::string_view meant = nearest_word(words, known);
+  if (!meant.empty()) message += ": did you mean " + std::string(meant) + "?";
   return message;
 }
 

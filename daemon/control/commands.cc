@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <vector>
 
 #include "daemon/base/text.h"
 #include "daemon/control/arguments.h"
@@ -62,11 +64,10 @@ namespace {
 
 void unknown_type(const Call& call, std::string_view type) {
   std::string message = "unknown type " + printable(type, 40);
-  const auto nearest = std::ranges::min_element(
-      kCommands, {}, [&](const Command& command) { return edit_distance(type, command.type); });
-  if (edit_distance(type, nearest->type) <= 2) {
-    message += ": did you mean " + std::string(nearest->type) + "?";
-  }
+  std::vector<std::string_view> known;
+  std::ranges::transform(kCommands, std::back_inserter(known), &Command::type);
+  const std::string_view meant = nearest_word(type, known);
+  if (!meant.empty()) message += ": did you mean " + std::string(meant) + "?";
   call.answer.error(code::kUnknownType, message);
 }
 

@@ -415,6 +415,8 @@ def test_http_methods_headers_and_bodies(pages, tmp_path):
     assert (told["method"], told["body"]) == ("PUT", "from a file")
     assert json.loads(succeed("http", pages, "-d", "@-", input="piped"))["body"] == "piped"
     assert json.loads(succeed("http", "-X", "DELETE", pages))["method"] == "DELETE"
+    told = json.loads(succeed("http", pages, "-d", ""))
+    assert (told["method"], told["body"], told["headers"]["content-length"]) == ("POST", "", "0")
     head = succeed("http", "-i", "-X", "HEAD", pages)
     assert head.startswith("HTTP/1.1 200 OK\n") and head.endswith("\n\n")
     assert "HTTP/1.1 200" in succeed("http", "--include", pages.removeprefix("http://"))
@@ -431,7 +433,7 @@ def test_http_failures(pages):
     result = netctl("http", f"{pages}/missing")
     assert result.returncode == 1 and "404" in result.stderr
     assert json.loads(result.stdout)["path"] == "/missing"
-    assert netctl("http", "ftp://127.0.0.1/").returncode == 1
+    assert netctl("http", "ftp://127.0.0.1/").returncode == 2
     assert netctl("http", "--follow", f"{pages}/round").returncode == 1
     assert netctl("http", f"{pages}/large", "-o", "/nonexistent/file").returncode == 1
 

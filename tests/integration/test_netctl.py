@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import shlex
 import subprocess
 
 import pytest
@@ -126,10 +127,56 @@ def test_a_bad_configuration_is_reported_line_by_line(daemon):
         assert result.stderr.count(str(daemon.config_path) + ":") == 2
 
 
+WRONG = """
+    stauts | '' | xyzzy | task | task '' | tsak add | task ad x y | list | status extra | status --jsno
+    --jsno status | --bogus status | status --bogus | -x | -- status | status -- --json | ++ | --version extra
+    task add | task add a | task add a b c | task add '' 1 | task list --limt 3 | task list --limit
+    task list --limit= | task list --limit x | task list --limit -1 | task list --limit 99999999999999999999
+    task list --state x | task take --wait soon | task take --wait= | task add a 1 --priority 1.5
+    task add a 1 --priority 99999999999 | task work | task work -- | task work -j 0 -- true
+    task work --count 0 -- true | --timeout | --timeout x status | --timeout '' status | --timeout=1 --timeout=2 status
+    --socket | --socket '' status | --socket=/a --socket=/b status | status --json=maybe | drain --resume=no
+    log-level loud | log-level '' | disconnect | disconnect x | disconnect '' | disconnect 1 2
+    connections --limit 0 | connections --client | stats --count 0 | stats --count 1.5 | stats --count 0x10
+    stats --interval x --watch | events --count 0 | events '' | top --interval x | config | config bogus | mail
+    echo | echo x | echo '' | echo : | echo 127.0.0.1:70000 x | echo 127.0.0.1:nosuchservice x | echo ::1:7 | echo [::1]
+    echo 'a b:7' x | echo unix: x | connect | connect 1 2 3 | connect '' 7 | connect --listen x | http | http ''
+    http http:// | http http://127.0.0.1:99999/ | http 'http://a b/' | http ftp://x/ | http http://x -X 'a b'
+    http http://x -X '' | http http://x -H nocolon | http http://x -d | http x y | scan localhost | scan localhost 0
+    scan localhost 65536 | scan localhost 5-4 | scan localhost 1,,2 | scan '' 1 | scan localhost 1 --parallel 0
+    latency | latency x | latency h:1 -c 0 | latency h:1 -m bogus | latency http://a:b/ | throughput h:1 -t 0
+    throughput h:1 -n 5000 | throughput -u -r x h:1 | call a | mail list --limit -1 | mail show
+    mail show a b | mail show latest --part 0 | mail delete | mail wait --count 0 | mail send | mail send --to ''
+    mail send --to a@b --server x y | task import x | help bogus | bogus --help
+"""
+
+
+@pytest.mark.parametrize("words", [line.strip() for line in WRONG.replace("\n", "|").split("|") if line.strip()])
+def test_a_wrong_command_line_is_told_in_one_line(daemon, words):
+    """In netctl's own words, and as the one document of --json where that stands on the line."""
+    arguments = shlex.split(words)
+    result = daemon.netctl(*arguments)
+    assert (result.returncode, result.stdout) == (2, ""), result
+    assert result.stderr.startswith("netctl: ") and result.stderr.count("\n") == 1, result.stderr
+    for foreign in ("required", "At Most", "not expected", "subcommand", "Could not convert", "range"):
+        assert foreign not in result.stderr
+    result = daemon.netctl("--json", *arguments)
+    assert result.returncode == 2
+    assert json.loads(result.stdout)["code"] in ("usage", "bad_value", "missing_member")
+
+
+def test_wrong_bytes_on_the_command_line(daemon):
+    for arguments in ([b"\xff\xfe"], [b"status", b"\xff"], [b"task", b"add", b"\xff", b"1"],
+                      [b"task", b"add", b"x", b'"\xff"'], [b"\x1b[31mred"], [b"a\nb"], [b"log-level", b"\xff"]):
+        result = daemon.netctl(*arguments)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr.count("\n") == 1 and result.stderr.isascii() and "\x1b" not in result.stderr
+
+
 @pytest.mark.parametrize("arguments, text", [
-    (["statsu"], "did you mean stat"),
+    (["statsu"], "did you mean status?"),
     (["task", "ad"], "did you mean task add?"),
-    (["task", "add"], "required"),
+    (["task", "add"], "ID is missing"),
     (["status", "extra"], "extra"),
     (["--bogus", "status"], "--bogus"),
     (["task", "take", "--wait", "soon"], "expected a time"),
@@ -138,7 +185,7 @@ def test_a_bad_configuration_is_reported_line_by_line(daemon):
     (["log-level", "loud"], "debug, info, warning or error"),
     (["connections", "--limit", "0"], "from 1"),
     (["--timeout", "x", "status"], "expected a time"),
-    ([], "required"),
+    ([], "a command is missing"),
 ])
 def test_usage_errors_are_exit_2(daemon, arguments, text):
     result = daemon.netctl(*arguments)

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <string>
+#include <string_view>
+
 namespace netd {
 namespace {
 
@@ -41,6 +45,25 @@ TEST(FormatRfc5322, TellsTheOffset) {
   EXPECT_EQ(format_rfc5322(parts), "Sun, 02 Nov 2026 16:05:00 +0545");
   parts.tm_gmtoff = -(3 * 3600 + 30 * 60);
   EXPECT_EQ(format_rfc5322(parts), "Sun, 02 Nov 2026 16:05:00 -0330");
+}
+
+TEST(NearestWord, PrefersSwapsAndThenTheSameBeginning) {
+  constexpr std::array<std::string_view, 4> kKnown = {"stats", "status", "stop", "top"};
+  EXPECT_EQ(nearest_word("stauts", kKnown), "status");
+  EXPECT_EQ(nearest_word("statsu", kKnown), "status");
+  EXPECT_EQ(nearest_word("statu", kKnown), "status");
+  EXPECT_EQ(nearest_word("stast", kKnown), "stats");
+  EXPECT_EQ(nearest_word("tpo", kKnown), "top");
+  EXPECT_EQ(nearest_word("tp", kKnown), "top");
+}
+
+TEST(NearestWord, IsNoneWhereThatWouldBeAGuess) {
+  constexpr std::array<std::string_view, 3> kKnown = {"http", "top", "listeners"};
+  for (const std::string_view word : {"", "help", "xyzzy", "listing"}) {
+    EXPECT_EQ(nearest_word(word, kKnown), "") << word;
+  }
+  EXPECT_EQ(nearest_word(std::string(100'000, 'x'), kKnown), "");
+  EXPECT_EQ(nearest_word("http", {}), "");
 }
 
 }  // namespace
