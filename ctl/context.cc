@@ -14,7 +14,7 @@ void print(std::string_view text) {
 
 int complain(std::string_view message, int status) {
   (void)std::fflush(stdout);
-  const std::string line = "netctl: " + shown(message) + "\n";
+  const std::string line = "netctl: " + shown(message, STDERR_FILENO) + "\n";
   (void)std::fwrite(line.data(), 1, line.size(), stderr);
   return status;
 }
@@ -41,7 +41,8 @@ int complain(std::string_view message, int status, std::string_view code, const 
 
 int finish_output(int status) {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
-  return complain("standard output: not all of it could be written", kFailed);
+  return complain("standard output: not all of it could be written",
+                  status == kDone ? kFailed : status);
 }
 
 }  // namespace netd::ctl

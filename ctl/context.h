@@ -32,7 +32,8 @@ struct Context {
 void print(std::string_view text);
 /// "netctl: MESSAGE" on standard error. Returns `status`, so that it can be returned.
 int complain(std::string_view message, int status);
-/// Flushes standard output; kFailed when not all of it could be written, else `status`.
+/// Flushes standard output; kFailed instead of kDone when not all of it could be written, else
+/// `status`.
 [[nodiscard]] int finish_output(int status);
 
 /// The last word of a command that fails: says it on standard error and, with --json, as the one

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <ctime>
 
+#include "ctl/terminal.h"
+
 namespace netd::ctl {
 
 std::string decimal_text(double value, int digits) {
@@ -67,7 +69,9 @@ std::string human_milliseconds(double milliseconds) {
   const auto three_digits = [](double value) {
     return decimal_text(value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0);
   };
-  if (milliseconds < 0.9995) return three_digits(milliseconds * 1000) + " µs";
+  if (milliseconds < 0.9995) {
+    return three_digits(milliseconds * 1000) + (has_symbols() ? " µs" : " us");
+  }
   if (milliseconds < 999.5) return three_digits(milliseconds) + " ms";
   return three_digits(milliseconds / 1000) + " s";
 }

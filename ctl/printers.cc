@@ -17,7 +17,7 @@ using Json = nlohmann::ordered_json;
 
 std::string print_listeners(const Json& answer, const Terminal& terminal) {
   if (array(answer, "listeners").empty()) return "no listeners\n";
-  return listener_table(answer).text(terminal);
+  return render_listeners(answer, terminal);
 }
 
 std::string print_connections(const Json& answer, const Terminal& terminal) {

@@ -41,7 +41,7 @@ int watch(const StatsOptions& options, milliseconds interval, const Context& con
     } else {
       OrderedJson now = OrderedJson::parse(*answer, nullptr, false);
       // On a terminal the table stays in its place; in a pipe each comes below the one before.
-      if (context.terminal.is_terminal()) print("\x1b[H\x1b[2J");
+      if (context.terminal.moves) print("\x1b[H\x1b[2J");
       print(render_rates(before, now, context.terminal));
       before = std::move(now);
     }

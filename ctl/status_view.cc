@@ -153,9 +153,13 @@ Table short_listener_table(const OrderedJson& status) {
 
 }  // namespace
 
-Table listener_table(const OrderedJson& answer) {
-  Table table({"LISTENER", "PROTOCOL", "STATE", ">OPEN", ">ACCEPTED", ">REFUSED", ">ERRORS", ">IN",
-               ">OUT", "ADDRESSES"});
+namespace {
+
+Table listener_table(const OrderedJson& answer, bool with_addresses) {
+  std::vector<std::string> headings = {"LISTENER", "PROTOCOL", "STATE", ">OPEN", ">ACCEPTED",
+                                       ">REFUSED", ">ERRORS",  ">IN",   ">OUT"};
+  if (with_addresses) headings.emplace_back("ADDRESSES");
+  Table table(std::move(headings));
   for (const auto& listener : array(answer, "listeners")) {
     const OrderedJson& connections = object(listener, "connections");
     const OrderedJson& bytes = object(listener, "bytes");
@@ -167,6 +171,28 @@ Table listener_table(const OrderedJson& answer) {
                addresses_of(listener)});
   }
   return table;
+}
+
+}  // namespace
+
+std::string render_listeners(const OrderedJson& answer, const Terminal& terminal) {
+  const Table whole = listener_table(answer, true);
+  if (!terminal.is_terminal() || whole.width() <= terminal.columns) return whole.text(terminal);
+  const std::string narrow = listener_table(answer, false).text(terminal);
+  const OrderedJson& listeners = array(answer, "listeners");
+  std::string out;
+  std::size_t row = 0;  // 0: the heading
+  for (const auto line : split(narrow, '\n')) {
+    if (line.empty()) break;
+    out.append(line) += '\n';
+    if (row > 0) {
+      for (const auto& address : array(listeners.at(row - 1), "addresses")) {
+        out += "  " + plain(address) + "\n";
+      }
+    }
+    ++row;
+  }
+  return out;
 }
 
 std::string render_status(const OrderedJson& status, const Terminal& terminal) {

@@ -14,6 +14,8 @@ namespace netd::ctl {
 /// Whatever in a status a person should look at, the worst first.
 [[nodiscard]] std::vector<std::string> problems_of(const OrderedJson& status);
 
-[[nodiscard]] Table listener_table(const OrderedJson& answer);
+/// The listeners of an answer that has them. On a terminal that is not wide enough for their
+/// addresses these stand below each, one a line.
+[[nodiscard]] std::string render_listeners(const OrderedJson& answer, const Terminal& terminal);
 
 }  // namespace netd::ctl

@@ -1,37 +1,10 @@
 #include "ctl/table.h"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdlib>
+#include <numeric>
+#include <utility>
 
 namespace netd::ctl {
-
-Terminal Terminal::of_standard_output() {
-  Terminal terminal;
-  if (::isatty(STDOUT_FILENO) != 1) return terminal;
-  winsize size{};
-  const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0;
-  terminal.rows = known ? size.ws_row : 24;
-  terminal.columns = known ? size.ws_col : 80;
-  // NOLINTBEGIN(concurrency-mt-unsafe): one thread
-  const char* no_colour = std::getenv("NO_COLOR");
-  const char* kind = std::getenv("TERM");
-  // NOLINTEND(concurrency-mt-unsafe)
-  terminal.colour = (no_colour == nullptr || *no_colour == '\0') &&
-                    (kind == nullptr || std::string_view(kind) != "dumb");
-  return terminal;
-}
-
-std::string Terminal::paint(std::string_view code, std::string_view text) const {
-  if (!colour) return std::string(text);
-  std::string out = "\x1b[";
-  out += code;
-  out += 'm';
-  out += text;
-  return out + "\x1b[0m";
-}
 
 std::size_t display_width(std::string_view text) {
   return static_cast<std::size_t>(std::ranges::count_if(
@@ -50,13 +23,37 @@ void Table::add(std::vector<std::string> cells) {
   rows_.push_back(std::move(cells));
 }
 
-std::string Table::text(const Terminal& terminal) const {
+/// Of each column.
+std::vector<std::size_t> Table::widths() const {
   std::vector<std::size_t> widths;
   for (std::size_t column = 0; column < headings_.size(); ++column) {
     std::size_t width = display_width(headings_[column]);
     for (const auto& row : rows_) width = std::max(width, display_width(row[column]));
     widths.push_back(width);
   }
+  return widths;
+}
+
+std::size_t Table::width() const {
+  const auto columns = widths();
+  return std::accumulate(columns.begin(), columns.end(), 2 * (columns.size() - 1));
+}
+
+std::string Table::text_that_fits(const Terminal& terminal) const {
+  if (!terminal.is_terminal() || width() <= terminal.columns) return text(terminal);
+  std::vector<std::string> headings = {headings_[0]};
+  for (const auto& row : rows_) headings.push_back(">" + row[0]);
+  Table turned(std::move(headings));
+  for (std::size_t column = 1; column < headings_.size(); ++column) {
+    std::vector<std::string> cells = {headings_[column]};
+    for (const auto& row : rows_) cells.push_back(row[column]);
+    turned.add(std::move(cells));
+  }
+  return (turned.width() <= terminal.columns ? turned : *this).text(terminal);
+}
+
+std::string Table::text(const Terminal& terminal) const {
+  const auto widths = this->widths();
   const auto line_of = [&](const std::vector<std::string>& cells) {
     std::string line;
     for (std::size_t column = 0; column < cells.size(); ++column) {

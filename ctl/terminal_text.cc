@@ -1,9 +1,12 @@
 #include "ctl/terminal_text.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <utility>
 
+#include "ctl/terminal.h"
 #include "daemon/base/text.h"
 
 namespace netd::ctl {
@@ -30,10 +33,12 @@ std::uint32_t code_point(std::string_view character) {
   return code;
 }
 
-bool is_harmless(std::uint32_t code) {
+/// `ascii`: what else there is may be anything.
+bool is_harmless(std::uint32_t code, bool ascii) {
   const auto within = [code](std::uint32_t first, std::uint32_t last) {
     return code >= first && code <= last;
   };
+  if (code >= 0x80 && ascii) return false;
   const bool control = code < 0x20 || within(0x7F, 0x9F);
   // Unicode's line ends, and its embeddings, overrides and isolates (UAX #9).
   const bool layout = within(0x200E, 0x200F) || within(0x2028, 0x202E) || within(0x2066, 0x2069);
@@ -54,9 +59,9 @@ std::string_view first_character(std::string_view text) {
   return is_utf8(character) ? character : text.substr(0, 1);
 }
 
-void append_character(std::string& out, std::string_view character) {
+void append_character(std::string& out, std::string_view character, bool ascii) {
   const std::uint32_t code = is_utf8(character) ? code_point(character) : 0;
-  if (is_harmless(code)) {
+  if (is_harmless(code, ascii)) {
     out += character;
   } else if (code >= 0x80 && code < 0xA0) {
     append_escaped(out, character.substr(1));  // a control's number is its last byte
@@ -67,14 +72,15 @@ void append_character(std::string& out, std::string_view character) {
 
 }  // namespace
 
-std::string shown(std::string_view text) {
+std::string shown(std::string_view text, int fd) {
+  const bool ascii = is_ascii_terminal(fd);
   std::string out;
   while (!text.empty()) {
     const std::string_view character = first_character(text);
     if (character == "\n") {
       out += "\\n";
     } else {
-      append_character(out, character);
+      append_character(out, character, ascii);
     }
     text.remove_prefix(character.size());
   }
@@ -82,6 +88,7 @@ std::string shown(std::string_view text) {
 }
 
 std::string TerminalText::add(std::string_view piece) {
+  const bool ascii = is_ascii_terminal(STDOUT_FILENO);
   kept_ += piece;
   std::string_view text = kept_;
   std::string out;
@@ -96,7 +103,7 @@ std::string TerminalText::add(std::string_view piece) {
     if (line_end || character == "\n" || character == "\t") {
       out += character;
     } else {
-      append_character(out, character);
+      append_character(out, character, ascii);
     }
     text.remove_prefix(character.size());
   }

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <clocale>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -16,6 +15,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "ctl/clients/interrupt.h"
 #include "ctl/custom_commands.h"
 #include "ctl/durations.h"
 #include "ctl/humanize.h"
@@ -33,6 +33,10 @@ struct Options {
   std::string interval = "1s";
   std::string filter;
 };
+
+constexpr std::string_view kNoScreen =
+    "top needs a terminal that can place its cursor, of a kind (TERM) that is known here; "
+    "stats --watch is for others";
 
 constexpr std::array<const char*, 16> kHelp = {
     "netctl top",
@@ -61,10 +65,13 @@ struct Look {
 
 class Screen {
  public:
-  /// Null when the terminal cannot do it.
+  /// Null when the terminal cannot do it, or nothing is known of its kind.
   static std::unique_ptr<Screen> open() {
     SCREEN* const screen = ::newterm(nullptr, stdout, stdin);
-    return screen == nullptr ? nullptr : std::unique_ptr<Screen>(new Screen(screen));
+    if (screen == nullptr) return nullptr;
+    std::unique_ptr<Screen> opened(new Screen(screen));
+    return ::tigetstr("cup") == nullptr || ::tigetstr("clear") == nullptr ? nullptr
+                                                                          : std::move(opened);
   }
   ~Screen() {
     (void)::endwin();
@@ -118,10 +125,11 @@ class Top {
   }
 
   int run() {
+    note_interrupts();  // ncurses leaves the handlers alone that it finds
     const auto screen = Screen::open();
-    if (screen == nullptr) return complain("top: this terminal cannot show it", kFailed);
+    if (screen == nullptr) return complain(kNoScreen, kUsage);
     look();
-    while (!done_) {
+    while (!done_ && !interrupted()) {
       draw();
       const auto left = std::chrono::ceil<milliseconds>(next_ - std::chrono::steady_clock::now());
       ::timeout(static_cast<int>(std::clamp<long>(left.count(), 0, 3'600'000)));
@@ -194,6 +202,9 @@ class Top {
       for (std::size_t row = 0; row < kHelp.size(); ++row) {
         Screen::line(static_cast<int>(row), kHelp.at(row), row == 0 ? A_BOLD : A_NORMAL);
       }
+      // How to leave it is seen on a small screen, too.
+      Screen::line(std::min(LINES, static_cast<int>(kHelp.size())) - 1, kHelp.back(), A_NORMAL,
+                   true);
     } else {
       draw_summary();
       draw_table();
@@ -355,9 +366,9 @@ int run_top(const Options& options, const Context& context) {
     return complain("top needs a terminal; stats --watch is for pipes and for --json", kUsage,
                     context);
   }
+  if (!context.terminal.moves) return complain(kNoScreen, kUsage);
   auto client = context.connect();
   if (!client) return complain(client.error().what(), kUnreachable, context);
-  (void)std::setlocale(LC_CTYPE, "");  // NOLINT(concurrency-mt-unsafe): one thread
   return Top(context, std::move(*client), std::max(*interval, Top::kShortest), options.filter)
       .run();
 }

@@ -1,6 +1,4 @@
 // `netctl latency`: round trips to one or several targets, side by side.
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -48,15 +46,17 @@ void measure(Series& series, milliseconds timeout) {
 /// On a terminal: how far it is, while it runs.
 class LiveLine {
  public:
-  LiveLine() : terminal_(::isatty(STDERR_FILENO) == 1) {}
+  LiveLine() : columns_(progress_columns()) {}
   ~LiveLine() { clear(); }
   LiveLine(const LiveLine&) = delete;
   LiveLine& operator=(const LiveLine&) = delete;
 
   void show(const std::vector<Series>& all, int round, int rounds) {
-    if (!terminal_) return;
+    constexpr unsigned kBesideSparkline = 36;
+    if (columns_ <= kBesideSparkline) return;
+    const std::size_t width = std::min(columns_ - kBesideSparkline, 40U);
     const std::string line = "\r\x1b[K" + std::to_string(round) + " of " + std::to_string(rounds) +
-                             "  " + sparkline(all.front().times, 40) + "  " +
+                             "  " + sparkline(all.front().times, width) + "  " +
                              human_milliseconds(all.front().figures().mean);
     (void)std::fputs(line.c_str(), stderr);
     drawn_ = true;
@@ -67,7 +67,7 @@ class LiveLine {
   }
 
  private:
-  const bool terminal_;
+  const unsigned columns_;
   bool drawn_ = false;
 };
 
@@ -129,7 +129,7 @@ std::string all_text(const std::vector<Series>& all, const Terminal& terminal) {
                time(figures.median), time(figures.p90), time(figures.p99), time(figures.max),
                figures.count > 1 ? human_milliseconds(figures.deviation) : "-"});
   }
-  std::string out = table.text(terminal);
+  std::string out = table.text_that_fits(terminal);
   const std::size_t columns = terminal.is_terminal() ? terminal.columns : 80;
   std::size_t longest = 0;
   for (const auto& series : all) longest = std::max(longest, series.target.text.size());

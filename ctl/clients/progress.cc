@@ -1,12 +1,10 @@
 #include "ctl/clients/progress.h"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 
 #include "ctl/humanize.h"
+#include "ctl/terminal.h"
 
 namespace netd::ctl {
 
@@ -39,12 +37,7 @@ std::string progress_line(std::uint64_t done, std::optional<std::uint64_t> total
 }
 
 Progress::Progress(std::optional<std::uint64_t> total)
-    : total_(total), begin_(now()), next_(begin_) {
-  if (::isatty(STDERR_FILENO) != 1) return;
-  winsize size{};
-  const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  columns_ = known ? size.ws_col : 80;
-}
+    : total_(total), begin_(now()), next_(begin_), columns_(progress_columns()) {}
 
 void Progress::update(std::uint64_t done) {
   const Moment time = now();

@@ -31,7 +31,7 @@ class Progress {
   std::optional<std::uint64_t> total_;
   const Moment begin_;
   Moment next_;
-  unsigned columns_ = 0;  // 0: no terminal
+  const unsigned columns_;  // 0: nothing is drawn
   bool drawn_ = false;
 };
 

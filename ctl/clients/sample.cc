@@ -50,7 +50,10 @@ SampleFigures figures_of(std::vector<double> values, std::size_t lost) {
 }
 
 std::string sparkline(const std::vector<double>& values, std::size_t width) {
-  static constexpr std::array<const char*, 8> kLevels = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  using Levels = std::array<const char*, 8>;
+  static constexpr Levels kBlocks = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  static constexpr Levels kAscii = {"_", ".", ":", "-", "=", "+", "*", "#"};
+  const Levels& levels = has_symbols() ? kBlocks : kAscii;
   if (values.empty() || width == 0) return {};
   const std::size_t columns = std::min(values.size(), width);
   std::vector<double> shown;
@@ -74,11 +77,11 @@ std::string sparkline(const std::vector<double>& values, std::size_t width) {
   std::string line;
   for (const double value : shown) {
     if (std::isnan(value)) {
-      line += "×";
+      line += has_symbols() ? "×" : "x";
       continue;
     }
     const double part = range > 0 ? (value - bottom) / range : 0;
-    line += kLevels.at(std::min<std::size_t>(static_cast<std::size_t>(part * 8), 7));
+    line += levels.at(std::min<std::size_t>(static_cast<std::size_t>(part * 8), 7));
   }
   return line;
 }
@@ -103,7 +106,7 @@ std::string histogram(std::vector<double> values, std::size_t bins, std::size_t 
     const double to = bin + 1 == bins ? values.back() : from + step;
     const std::size_t length = (counts[bin] * room + most - 1) / most;
     std::string bar;
-    for (std::size_t i = 0; i < length; ++i) bar += "█";
+    for (std::size_t i = 0; i < length; ++i) bar += has_symbols() ? "█" : "#";
     table.add({human_milliseconds(from), human_milliseconds(to), std::to_string(counts[bin]), bar});
   }
   return table.text(Terminal());

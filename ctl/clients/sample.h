@@ -25,8 +25,9 @@ struct SampleFigures {
 /// Percentiles are interpolated between the two nearest ranks, as spreadsheets and numpy do.
 [[nodiscard]] SampleFigures figures_of(std::vector<double> values, std::size_t lost);
 
-/// A character for each value, in their order: "▁▂▅█"; lost ones (NaN) are "×". More values than
-/// `width` are put together, the largest of each group standing for it.
+/// A character for each value, in their order: "▁▂▅█"; lost ones (NaN) are "×". Without
+/// has_symbols() they are "_.=#" and "x". More values than `width` are put together, the largest of
+/// each group standing for it.
 [[nodiscard]] std::string sparkline(const std::vector<double>& values, std::size_t width);
 
 /// Lines of "from - to  count  bar" over the range of the values, `bins` of them at most; what

@@ -1,6 +1,4 @@
 // `netctl throughput`: how many bytes a second go to and come from one or several targets.
-#include <unistd.h>
-
 #include <charconv>
 #include <cstdio>
 
@@ -82,7 +80,7 @@ std::string all_text(const std::vector<Measured>& all, const ThroughputOptions& 
                rate_text(figures.receive_rate()), megabits(figures.receive_rate()),
                verdict(figures, options.mode)});
   }
-  std::string out = table.text(terminal);
+  std::string out = table.text_that_fits(terminal);
   for (const auto& [target, figures] : all) {
     if (figures.datagrams && !figures.error) {
       out += target + "  " + datagram_text(*figures.datagrams) + "\n";
@@ -184,7 +182,7 @@ int run_throughput(const ThroughputOptions& options, const Context& context) {
   if (!bits) return complain(bits.error().what(), kUsage, context);
   const DatagramLoad datagrams{options.streams, options.size, *bits / 8, *time, context.timeout};
   note_interrupts();
-  const bool live = ::isatty(STDERR_FILENO) == 1;
+  const bool live = progress_columns() > 0;
   std::vector<Measured> all;
   bool good = true;
   // One after the other: together they would share what is to be measured.

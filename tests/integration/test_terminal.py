@@ -23,19 +23,24 @@ pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is no
 
 
 class Terminal:
-    """One command in a tmux of its own, 80 by 24."""
+    """One command in a tmux of its own, 80 by 24 if nothing else is said. `variables`: of the
+    command's environment, None for one that it must not have."""
 
-    def __init__(self, folder, *command):
+    def __init__(self, folder, *command, size=(80, 24), variables=()):
         self._tmux = ["tmux", "-f", "/dev/null", "-S", str(folder / "tmux")]
         environment = {**os.environ, "TERM": "xterm", "LC_ALL": "C.UTF-8"}
         environment.pop("TMUX", None)
         if SANITIZER:  # what ncurses and libedit keep until the end is no leak of ours
             options = environment.get("ASAN_OPTIONS", "")
             environment["ASAN_OPTIONS"] = f"{options}:detect_leaks=0".lstrip(":")
-        words = [str(word) for word in command]
+        words = ["env"]
+        for name, value in dict(variables).items():
+            words[1:1] = ["-u", name]
+            words += [] if value is None else [f"{name}={value}"]
+        words += [str(word) for word in command]
         # The shell tells the exit status and waits: tmux would close with its last command.
         script = '"$@"; printf "\\nended with %s\\n" $?; read -r x'
-        subprocess.run([*self._tmux, "new-session", "-d", "-x", "80", "-y", "24", "bash", "-c", script,
+        subprocess.run([*self._tmux, "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), "bash", "-c", script,
                         "bash", *words], env=environment, timeout=DEADLINE, check=True)
 
     def _run(self, *arguments):
@@ -65,8 +70,8 @@ class Terminal:
 def terminal(tmp_path):
     made = []
 
-    def start(*command):
-        made.append(Terminal(tmp_path, *command))
+    def start(*command, **options):
+        made.append(Terminal(tmp_path, *command, **options))
         return made[-1]
 
     yield start
@@ -131,6 +136,82 @@ def test_top_needs_a_terminal(netd):
     result = netd(LISTENERS).netctl("top")
     assert (result.returncode, result.stdout) == (2, "")
     assert "terminal" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["dumb", "unknown", "no-such-kind", "", None])
+def test_top_says_which_terminals_it_cannot_use(netd, terminal, kind):
+    """Whatever would draw over itself there is refused, and stats --watch writes one below the other."""
+    socket_path = netd(LISTENERS).control_path
+    top = terminal(NETCTL, "--socket", socket_path, "top", variables={"TERM": kind})
+    screen = top.wait_for(lambda s: "ended with" in s and s, "the end")
+    assert "ended with 2" in screen and "stats --watch" in screen and "LISTENER" not in screen, screen
+
+
+def test_watched_stats_on_a_terminal_that_cannot_clear_itself(netd, terminal):
+    command = (NETCTL, "--socket", netd(LISTENERS).control_path, "stats", "--watch", "--interval", "50ms",
+               "--count", "2")
+    screen = terminal(*command, variables={"TERM": "dumb"}).wait_for(lambda s: "ended with" in s and s, "the end")
+    assert screen.count("LISTENER") == 2 and "ended with 0" in screen
+
+
+@pytest.mark.parametrize("size", [(40, 10), (20, 5), (10, 3), (300, 60)])
+def test_top_on_small_and_large_screens(netd, terminal, size):
+    top = terminal(NETCTL, "--socket", netd(LISTENERS).control_path, "top", "--interval", "100ms", size=size)
+    top.wait_for(lambda s: s.startswith("netd 0."[:size[0]]), "the first line")
+    if size[1] >= 10:
+        top.wait_for(lambda s: order(s) == ["alpha", "beta"], "the listeners")
+    top.keys("h")
+    top.wait_for(lambda s: "Any key goes back"[:size[0]] in s, "the help, and how to leave it")
+    top.keys("x")
+    top.wait_for(lambda s: "Any key" not in s, "the table again")
+    top.resize(80, 24)
+    top.wait_for(lambda s: order(s) == ["alpha", "beta"], "the listeners on a screen that has grown")
+    top.keys("C-c")
+    top.wait_for(lambda s: "ended with 0" in s, "the end")
+
+
+def test_listeners_on_narrow_terminals(netd, terminal):
+    many = "[listener alpha]\nprotocol = echo\n" + 3 * "listen = tcp:127.0.0.1:0\n"
+    command = (NETCTL, "--socket", netd(many).control_path, "listeners")
+    screen = terminal(*command).wait_for(lambda s: "ended with 0" in s and s, "the end")
+    lines = screen.splitlines()
+    assert lines[0].startswith("LISTENER") and lines[0].endswith("OUT") and lines[1].startswith("alpha ")
+    assert [line[:16] for line in lines[2:5]] == ["  tcp:127.0.0.1:"] * 3, screen
+    screen = terminal(*command, size=(160, 24)).wait_for(lambda s: "ended with 0" in s and s, "the end")
+    assert screen.splitlines()[1].count("tcp:127.0.0.1:") == 3
+
+
+@pytest.mark.parametrize("locale, symbols", [("C.UTF-8", True), ("C", False), ("de_DE.ISO-8859-1", False)])
+def test_symbols_are_of_the_locale(netd, terminal, locale, symbols):
+    """Times, sparklines and histograms in ASCII where there is nothing else, on a terminal or not; and
+    what others send has no byte there that could be a control."""
+    daemon = netd("[listener echo]\nprotocol = echo\nlisten = tcp:127.0.0.1:0\n"
+                  "[listener greet]\nprotocol = greet\nlisten = tcp:127.0.0.1:0\nmessage = \u2e9b\\r\\n\n")
+    daemon.control({"type": "produce", "task": {"id": "grüße", "data": 1}})
+    measure = f"{NETCTL} latency -c 20 -i 1ms 127.0.0.1:{daemon.port('echo')} | cat"
+    result = subprocess.run(["sh", "-c", measure], capture_output=True, timeout=DEADLINE, check=True,
+                            env={**os.environ, "LC_ALL": locale})
+    assert result.stdout.isascii() != symbols and result.stderr == b""
+    assert ("█" if symbols else "#") in result.stdout.decode()
+    script = (f"{NETCTL} latency -c 20 -i 1ms 127.0.0.1:{daemon.port('echo')}; "
+              f"{NETCTL} --socket {daemon.control_path} task list; "
+              f"{NETCTL} connect 127.0.0.1:{daemon.port('greet')} < /dev/null")
+    screen = terminal("sh", "-c", script, size=(80, 50), variables={"LC_ALL": locale}).wait_for(
+        lambda s: "ended with 0" in s and s, "the end")
+    assert screen.isascii() != symbols, screen
+    assert ("grüße" if symbols else "gr\\xc3\\xbc\\xc3\\x9fe") in screen
+    assert ("\u2e9b" if symbols else "\\xe2\\xba\\x9b") in screen
+
+
+def test_figures_fit_a_terminal(netd, terminal):
+    """A table that is too wide is turned: no line wraps, and nothing is cut."""
+    daemon = netd("[listener echo]\nprotocol = echo\nlisten = tcp:127.0.0.1:0\n")
+    target = f"127.0.0.1:{daemon.port('echo')}"
+    script = f"{NETCTL} latency -c 3 -i 1ms {target} echo:{target}; {NETCTL} throughput -t 0.1 {target}"
+    screen = terminal("sh", "-c", script, size=(80, 50)).wait_for(lambda s: "ended with 0" in s and s, "the end")
+    first = [line.split()[0] for line in screen.splitlines() if line.strip()]
+    assert first[:11] == ["TARGET", "KIND", "SENT", "LOST", "MIN", "MEAN", "MEDIAN", "P90", "P99", "MAX", "STDDEV"]
+    assert "VERIFIED" in first
 
 
 class Lines(socketserver.StreamRequestHandler):
