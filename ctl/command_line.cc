@@ -206,11 +206,12 @@ int CommandLine::complete(std::vector<std::string> words) {
     if (step == WordWalk::Step::value && option->check_lname("socket")) context_.socket = word;
   }
   const CLI::App& app = walk.app();
-  const CLI::App* const parent = app.get_parent();
-  const bool in_tasks = parent != nullptr && parent->get_name() == "task";
+  const CLI::App* const group = app.get_parent();
+  const bool in_group = group != nullptr && group != &app_;
+  const std::string command = (in_group ? group->get_name() + " " : "") + app.get_name();
   std::vector<std::string> candidates;
   if (walk.awaited() != nullptr) {
-    candidates = values_of(walk.awaited()->get_name(), in_tasks, context_);
+    candidates = values_of(walk.awaited()->get_name(), command, context_);
   } else if (prefix.starts_with('-')) {
     candidates = names_in(app, true);
     const auto global = names_in(app_, true);
@@ -218,18 +219,27 @@ int CommandLine::complete(std::vector<std::string> words) {
   } else {
     candidates = names_in(app, false);
     const CLI::Option* const next = walk.argument_at(walk.arguments());
-    // A new task's id is not one that is there.
-    if (next != nullptr && app.get_name() != "add") {
-      candidates = values_of(next->get_name(), in_tasks, context_);
-    }
+    if (next != nullptr) candidates = values_of(next->get_name(), command, context_);
   }
   print(completion_lines(std::move(candidates), prefix));
   return finish_output(kDone);
 }
 
+/// Of "help" where a command stands: "netctl help task add" is "netctl task add --help".
+std::optional<std::size_t> place_of_help(const CLI::App& app,
+                                         const std::vector<std::string>& words) {
+  WordWalk walk(app);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const auto step = walk.add(words[i]);
+    if (step == WordWalk::Step::argument && words[i] == "help") return i;
+    if (!walk.wants_command() || step == WordWalk::Step::argument) break;
+  }
+  return std::nullopt;
+}
+
 std::string CommandLine::parse(std::vector<std::string> words, std::string& help) {
-  if (!words.empty() && words[0] == "help") {
-    words.erase(words.begin());
+  if (const auto help_word = place_of_help(app_, words)) {
+    words.erase(words.begin() + static_cast<std::ptrdiff_t>(*help_word));
     words.emplace_back("--help");
   }
   auto reversed = words;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ctl/json_access.h"
+#include "ctl/mail_folders.h"
 
 namespace netd::ctl {
 
@@ -30,9 +31,34 @@ std::vector<std::string> ask_for(std::string_view request, const char* list, con
   return values;
 }
 
+/// The ids of the newest mail, where whoever asks may read it.
+std::vector<std::string> mail_ids(const Context& context) {
+  constexpr std::size_t kMost = 1000;
+  Context patient = context;
+  patient.timeout = kPatience;
+  const MailRoots roots = find_mail_roots({}, patient);
+  const auto listed = list_mail(roots.folders);
+  if (!listed) return {};
+  std::vector<std::string> ids = {"latest"};
+  for (const StoredMail& mail : *listed) {
+    if (ids.size() > kMost) break;
+    ids.push_back(mail.id);
+  }
+  return ids;
+}
+
+std::vector<std::string> ids_for(std::string_view command, const Context& context) {
+  if (command == "task add") return {};  // a new task's id is not one that is there
+  if (command.starts_with("task ")) {
+    return ask_for(R"({"type":"tasks","limit":1000})", "tasks", "id", context);
+  }
+  if (command.starts_with("mail ")) return mail_ids(context);
+  return ask_for(R"({"type":"connections","limit":1000})", "connections", "id", context);
+}
+
 }  // namespace
 
-std::vector<std::string> values_of(std::string_view argument, bool in_tasks,
+std::vector<std::string> values_of(std::string_view argument, std::string_view command,
                                    const Context& context) {
   if (argument == "--listener" || argument == "LISTENER") {
     return ask_for(R"({"type":"listeners"})", "listeners", "name", context);
@@ -40,12 +66,10 @@ std::vector<std::string> values_of(std::string_view argument, bool in_tasks,
   if (argument == "--queue" || argument == "QUEUE") {
     return ask_for(R"({"type":"task_stats"})", "queues", "name", context);
   }
-  if (argument == "ID" && in_tasks) {
-    return ask_for(R"({"type":"tasks","limit":1000})", "tasks", "id", context);
-  }
-  if (argument == "ID") {
-    return ask_for(R"({"type":"connections","limit":1000})", "connections", "id", context);
-  }
+  if (argument == "ID") return ids_for(command, context);
+  if (argument == "SERVICE") return ask_for(R"({"type":"status"})", "services", "name", context);
+  if (argument == "--mode" && command == "latency") return {"connect", "echo", "udp", "http"};
+  if (argument == "--mode") return {"echo", "send", "receive"};
   if (argument == "--client") {
     return ask_for(R"({"type":"connections","limit":1000})", "connections", "client", context);
   }

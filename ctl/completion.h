@@ -10,9 +10,9 @@
 namespace netd::ctl {
 
 /// The values for an argument by its name in the help ("QUEUE", "--listener"), those of the running
-/// daemon included; none when it cannot be reached. `in_tasks`: of a command of the task group.
-[[nodiscard]] std::vector<std::string> values_of(std::string_view argument, bool in_tasks,
-                                                 const Context& context);
+/// daemon included; none when it cannot be reached. `command`: whose argument, as "task show".
+[[nodiscard]] std::vector<std::string> values_of(std::string_view argument,
+                                                 std::string_view command, const Context& context);
 
 /// Those that begin with `prefix`, one a line, in order.
 [[nodiscard]] std::string completion_lines(std::vector<std::string> candidates,

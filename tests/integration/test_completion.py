@@ -8,6 +8,8 @@ import pytest
 from netd_process import DEADLINE, NETCTL, ROOT
 
 SCRIPTS = ROOT / "ctl" / "completions"
+MAIL = ("[listener mail]\nprotocol = smtp\nlisten = tcp:127.0.0.1:0\nmaildir = {dir}/mail\n"
+        "domains = example.org\n[service users]\nhealth = off\ninstance = 127.0.0.1:1\n")
 LISTENERS = ("[listener echo]\nprotocol = echo\nlisten = tcp:127.0.0.1:0\n"
              "[listener greeter]\nprotocol = greet\nlisten = tcp:127.0.0.1:0\n")
 
@@ -55,9 +57,32 @@ def test_names_of_the_running_daemon(complete):
     assert complete("task", "work", "--", "") == []
 
 
+def test_mail_and_services(netd):
+    daemon = netd(LISTENERS + MAIL)
+    sent = daemon.netctl("mail", "send", "--to", "a@example.org", "hello")
+    assert sent.returncode == 0, sent
+    identifier = sent.stdout.split()[-1]
+
+    def ask(*words):
+        done = subprocess.run([NETCTL, "__complete", *words], capture_output=True, text=True, check=True,
+                              timeout=DEADLINE, env={**os.environ, "NETD_SOCKET": str(daemon.control_path)})
+        assert done.stderr == ""
+        return done.stdout.split()
+
+    socket_words = ["--socket", str(daemon.control_path)]
+    for command in ("show", "delete"):
+        assert ask(*socket_words, "mail", command, "") == sorted([identifier, "latest"])
+    assert ask(*socket_words, "mail", "list", "--listener", "m") == ["mail"]
+    assert ask(*socket_words, "call", "") == ["users"]
+    assert ask("latency", "--mode", "") == ["connect", "echo", "http", "udp"]
+    assert ask("throughput", "-m", "") == ["echo", "receive", "send"]
+
+
 def test_without_a_daemon(complete):
     assert complete("--socket", "/nonexistent", "drain", "") == []
     assert complete("--socket", "/nonexistent", "dr") == ["drain"]
+    assert complete("--socket", "/nonexistent", "mail", "show", "") == ["latest"]
+    assert complete("--socket", "/nonexistent", "call", "") == []
 
 
 def run_shell(command, environment):

@@ -132,6 +132,8 @@ TEST(CommandLineMistakes, AreNoneInWhatIsRight) {
            {"help"},
            {"help", "task"},
            {"help", "task", "add"},
+           {"--json", "help", "task", "add"},
+           {"task", "help"},
            {"task", "--help"},
            {"--version"},
            {"status", "--json", "--timeout", "1"},
