@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 
 #include "ctl/clients/commands.h"
 #include "ctl/clients/dial.h"
@@ -176,7 +177,10 @@ ClientResult<void> EchoClient::pump() {
   }
   if (watched[1].revents != 0) {
     const ssize_t count = ::read(STDIN_FILENO, room_.data(), room_.size());
-    input_ended_ = count <= 0;
+    if (count < 0 && errno != EINTR && errno != EAGAIN) {
+      return std::unexpected(client_error("read", errno));
+    }
+    input_ended_ = count == 0;
     if (count > 0) {
       unsent_.assign(room_.data(), static_cast<std::size_t>(count));
       verifier_.sent(unsent_);
@@ -198,7 +202,9 @@ ClientResult<void> EchoClient::pump() {
     std::string reply;
     const auto more = receive(reply);
     print(to_terminal_ ? text_.add(reply) : reply);
-    if (std::fflush(stdout) != 0) return std::unexpected(ClientError{Trouble::failed, "write"});
+    if (std::fflush(stdout) != 0) {
+      return std::unexpected(ClientError{Trouble::failed, "the echo is not shown"});
+    }
     if (!more) return std::unexpected(more.error());
     peer_ended_ = !*more;
   }
@@ -213,6 +219,7 @@ struct Tally {
   double most = 0;
   double sum = 0;
   std::vector<std::string> replies;
+  std::optional<ClientError> error;  // the last one
 
   void add(double time) {
     least = received == 0 ? time : std::min(least, time);
@@ -226,8 +233,8 @@ struct Tally {
     control::JsonWriter times;
     times.add_decimal("min", least).add_decimal("mean", received > 0 ? sum / received : 0);
     times.add_decimal("max", most);
-    return control::JsonWriter()
-        .add("status", received == sent ? "ok" : "error")
+    control::JsonWriter writer;
+    writer.add("status", received == sent ? "ok" : "error")
         .add("target", target.text())
         .add("form", form)
         .add("verified", received == sent)
@@ -235,8 +242,9 @@ struct Tally {
         .add("received", received)
         .add("lost", sent - received)
         .add_raw("time_ms", times.object())
-        .add_list("replies", replies)
-        .object();
+        .add_list("replies", replies);
+    if (error) writer.add("code", trouble_word(error->trouble)).add("error", error->message);
+    return writer.object();
   }
 };
 
@@ -261,6 +269,7 @@ int run_shots(EchoClient& client, const EchoOptions& options, const Endpoint& ta
     const Moment begin = std::chrono::steady_clock::now();
     const auto reply = client.exchange(data);
     if (!reply) {
+      tally.error = reply.error();
       status = complain(reply.error().message, kFailed);
       if (!datagrams || reply.error().trouble == Trouble::refused) break;
       continue;  // a datagram may get lost
@@ -328,6 +337,7 @@ int pipe_lines(EchoClient& client, const Endpoint& target, const Context& contex
     const Moment begin = std::chrono::steady_clock::now();
     const auto reply = client.exchange(data);
     if (!reply) {
+      tally.error = reply.error();
       status = complain(reply.error().message, kFailed);
       if (!datagrams || reply.error().trouble == Trouble::refused) break;
       continue;  // a datagram may get lost

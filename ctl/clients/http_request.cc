@@ -17,10 +17,14 @@ constexpr long kMaxRedirects = 10;
 /// A body that is kept in memory has at most this many bytes.
 constexpr std::size_t kMaxKeptBody = std::size_t{256} << 20;
 
+/// The heads of an answer and of the redirects before it, in bytes.
+constexpr std::size_t kMaxHeads = std::size_t{1} << 20;
+
 struct Transfer {
   HttpAnswer answer;
   const HttpSink* sink = nullptr;
   Progressed progressed = Progressed::nowhere;
+  std::size_t head_bytes = 0;
 };
 
 int on_connected(void* user, char*, char*, int, int) {
@@ -32,6 +36,8 @@ int on_connected(void* user, char*, char*, int, int) {
 std::size_t on_header(const char* data, std::size_t, std::size_t size, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
   HttpAnswer& answer = transfer.answer;
+  transfer.head_bytes += size;
+  if (transfer.head_bytes > kMaxHeads) return 0;
   const std::string_view line = trim({data, size});
   transfer.progressed = Progressed::answered;
   if (line.starts_with("HTTP/")) {
@@ -72,7 +78,8 @@ Trouble trouble_of(CURLcode code, long system_code) {
       return Trouble::unreachable;
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
-      return system_code == ETIMEDOUT ? Trouble::timed_out : Trouble::reset;
+      if (system_code == ETIMEDOUT) return Trouble::timed_out;
+      return system_code == ECONNRESET || system_code == EPIPE ? Trouble::reset : Trouble::failed;
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:
       return Trouble::closed;
@@ -226,6 +233,10 @@ ClientResult<HttpAnswer> HttpClient::ask(const HttpRequest& request, const HttpS
   ::curl_easy_setopt(curl_, CURLOPT_WRITEDATA, &transfer);
   const CURLcode code = ::curl_easy_perform(curl_);
   if (progressed != nullptr) *progressed = transfer.progressed;
+  if (transfer.head_bytes > kMaxHeads) {
+    return std::unexpected(
+        ClientError{Trouble::failed, printable(request.url, 200) + ": the head has no end"});
+  }
   if (code != CURLE_OK) return std::unexpected(error_of(curl_, code, details.data(), request));
   HttpAnswer& answer = transfer.answer;
   (void)::curl_easy_getinfo(curl_, CURLINFO_RESPONSE_CODE, &answer.status);

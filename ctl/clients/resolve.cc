@@ -102,18 +102,11 @@ ClientResult<std::vector<Address>> resolve(const Endpoint& target, Deadline dead
 }
 
 std::string Address::ip() const {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  const void* bytes = nullptr;
-  if (storage.ss_family == AF_INET) {
-    bytes = &reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr;
-  } else if (storage.ss_family == AF_INET6) {
-    bytes = &reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_addr;
-  }
-  if (bytes == nullptr ||
-      ::inet_ntop(storage.ss_family, bytes, text.data(), text.size()) == nullptr) {
-    return {};
-  }
-  return text.data();
+  if (storage.ss_family != AF_INET && storage.ss_family != AF_INET6) return {};
+  std::array<char, NI_MAXHOST> text{};  // an address of one link has its zone behind it: fe80::1%lo
+  return ::getnameinfo(get(), length, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) == 0
+             ? text.data()
+             : "";
 }
 
 std::string Address::text() const {

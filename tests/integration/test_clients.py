@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import socketserver
+import struct
 import subprocess
 import threading
 import time
@@ -237,6 +238,120 @@ def test_usage(arguments):
     result = netctl(*arguments)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("netctl: ")
+
+
+# ---- Servers that do not do what they should. Each client says what, in its time and memory.
+
+
+def closing(connection):
+    connection.recv(65536)
+
+
+def resetting(connection):
+    connection.recv(1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def silent(connection):
+    while connection.recv(65536):
+        pass
+
+
+def babbling(connection):
+    """What is no protocol at all, without an end."""
+    with contextlib.suppress(OSError):
+        while True:
+            connection.sendall(b"\xff\x00 rubbish " * 5000)
+
+
+def dripping(connection):
+    """A byte now and then, which is no answer before long."""
+    with contextlib.suppress(OSError):
+        for byte in b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100:
+            connection.sendall(bytes([byte]))
+            threading.Event().wait(0.05)
+
+
+def without_end_of_head(connection):
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    with contextlib.suppress(OSError):
+        while True:
+            connection.sendall(b"X-More: and more\r\n" * 1000)
+
+
+def without_end_of_body(connection):
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    with contextlib.suppress(OSError):
+        while True:
+            connection.sendall(bytes(100_000))
+
+
+def hundred_times(connection):
+    connection.recv(65536)
+    with contextlib.suppress(OSError):
+        while True:
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+
+
+MISBEHAVING = [
+    (closing, "http", "closed"), (closing, "echo", "closed"), (closing, "latency", "closed"),
+    (closing, "mail", "timed_out"), (resetting, "http", "reset"), (resetting, "echo", "reset"),
+    (resetting, "latency", "reset"), (resetting, "throughput", "reset"), (resetting, "connect", "reset"),
+    (silent, "http", "timed_out"), (silent, "echo", "timed_out"), (silent, "mail", "timed_out"),
+    (silent, "latency", "timed_out"), (silent, "throughput", "closed"), (silent, "https", "timed_out"),
+    (babbling, "http", None), (babbling, "echo", "failed"), (babbling, "mail", "failed"),
+    (babbling, "latency", None), (babbling, "https", "tls"), (dripping, "http", "timed_out"),
+    (dripping, "mail", None), (dripping, "https", None), (without_end_of_head, "http", "failed"),
+    (hundred_times, "http", None), (without_end_of_body, "http", None),
+]
+
+
+@pytest.mark.parametrize("serve, client, code", MISBEHAVING, ids=lambda v: getattr(v, "__name__", v))
+def test_servers_that_misbehave(server, serve, client, code):
+    target = server(serve).target
+    command = {
+        "http": ["http", f"http://{target}/"], "https": ["http", f"https://{target}/"],
+        "echo": ["echo", target, "hello"], "connect": ["connect", target],
+        "latency": ["latency", "--count", "1", f"echo:{target}"],
+        "throughput": ["throughput", "--time", "0.2", target],
+        "mail": ["mail", "send", "--server", target, "--to", "a@example.org", "hello"],
+    }[client]
+    result = subprocess.run(["prlimit", f"--as={1 << 30}", NETCTL, "--json", "--timeout", "2", *command],
+                            capture_output=True, text=True, timeout=DEADLINE, check=False, input="x")
+    assert result.returncode == 1, result
+    document = json.loads(next(line for line in (result.stdout + result.stderr).splitlines() if line[0] == "{"))
+    found = document["targets"][0] if "targets" in document else document
+    assert code in (None, found["code"]), document
+    assert "netctl: " in result.stderr
+
+
+def test_zones_of_addresses(server):
+    """fe80::1%lo: an address of one link says of which."""
+    inside = ("ip link set lo up && ip addr add fe80::1/64 dev lo nodad && "
+              f"{NETCTL} connect --listen '[fe80::1%lo]:7' < /dev/null & "
+              "while ! ss -ltn | grep -q ':7 '; do :; done; "
+              f"echo hi | {NETCTL} connect '[fe80::1%lo]:7'; wait; "
+              f"{NETCTL} --json scan fe80::1%lo 7; {NETCTL} echo '[fe80::1%lo]:7' x; "
+              f"{NETCTL} http 'http://[fe80::1%25lo]:7/'; {NETCTL} echo fe80::1%lo:7; {NETCTL} echo '[fe80::1]:7' x")
+    result = subprocess.run(["unshare", "--net", *([] if os.getuid() == 0 else ["--map-root-user"]),
+                             "sh", "-c", inside], capture_output=True, text=True, timeout=DEADLINE,
+                            check=False)
+    if "unshare" in result.stderr or "ip: " in result.stderr:
+        pytest.skip(result.stderr)
+    lines = result.stdout.splitlines()
+    assert lines[0] == "hi" and json.loads(lines[1])["address"] == "fe80::1%lo", result
+    told = result.stderr.splitlines()
+    assert told[0] == "netctl: listening on [fe80::1%lo]:7"
+    assert "[fe80::1%lo]:7: Connection refused" in told[1] and "Connection refused" in told[2]
+    assert "needs brackets" in told[3] and "Invalid argument" in told[4], told
+
+
+@pytest.mark.parametrize("target", ["localhost:{}", "127.0.0.1:{}", "[::ffff:127.0.0.1]:{}", "127.1:{}", ":{}"])
+def test_ways_to_write_a_host(server, target):
+    port = server(echo_stream).port
+    assert succeed("echo", target.format(port), "hello") == "hello\n"
 
 
 # ---- connect

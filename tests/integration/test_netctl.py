@@ -294,6 +294,46 @@ def test_a_full_disk_is_an_error(daemon):
     assert result.returncode == 1 and result.stderr
 
 
+PRINTING = """
+    --help | --version | help task | status --help | status | --json status | listeners | connections | stats
+    stats --watch --count 2 --interval 50ms | config show | config check | log-level | version | reload
+    drain --resume | task add - 1 | task list | task stats | task show | task take | task import
+    mail list --maildir {dir} | echo {echo} hi | --json echo {echo} hi | scan 127.0.0.1 1
+    latency -c 2 -i 1ms {echo} | throughput -t 0.05 {echo} | --json bogus
+"""
+
+
+@pytest.mark.parametrize("words", [line.strip() for line in PRINTING.replace("\n", "|").split("|") if line.strip()])
+def test_what_cannot_be_written_is_an_error(daemon, words):
+    """On a full disk, and where netctl was started without standard output or any of the three."""
+    daemon.control({"type": "produce", "task": {"data": 1}})
+    command = f"exec '{NETCTL}' --socket '{daemon.control_path}' " + words.format(
+        echo=f"127.0.0.1:{daemon.port('echo')}", dir=daemon.folder)
+    for redirection, told in ((">/dev/full </dev/null", True), (">&- </dev/null", True),
+                              ("<&- >&- 2>&-", False)):
+        daemon.control({"type": "produce", "task": {"data": 1}})
+        result = subprocess.run(["bash", "-c", f"{command} {redirection}"], capture_output=True, text=True,
+                                timeout=DEADLINE, check=False)
+        assert result.returncode == (2 if "bogus" in words else 1), (redirection, result)
+        assert ("standard output" in result.stderr) == told, (redirection, result)
+
+
+def test_no_socket_lands_on_a_standard_descriptor(daemon):
+    """Without 0 to 2 they would be the control socket, and what netctl says a request to the daemon."""
+    result = subprocess.run(
+        ["bash", "-c", f"'{NETCTL}' --socket '{daemon.control_path}' events --count 1 <&- 2>&- & "
+                       "while ! readlink /proc/$!/fd/3 >/dev/null; do :; done; "
+                       "readlink /proc/$!/fd/0 /proc/$!/fd/2 /proc/$!/fd/3; kill $!"],
+        capture_output=True, text=True, timeout=DEADLINE, check=False)
+    lines = result.stdout.split()
+    assert lines[:2] == ["/dev/null", "/dev/null"] and lines[2].startswith("socket:"), result
+    for clients_input in ("connect", "echo"):
+        result = subprocess.run(["bash", "-c", f"'{NETCTL}' {clients_input} 127.0.0.1:{daemon.port('echo')} <&-"],
+                                capture_output=True, text=True, timeout=DEADLINE, check=False)
+        assert (result.returncode, result.stdout) == (1, ""), result
+        assert "read" in result.stderr
+
+
 def test_events_and_watched_stats(daemon):
     process = subprocess.Popen([NETCTL, "--socket", daemon.control_path, "--json", "events", "task",
                                 "--count", "1"], stdout=subprocess.PIPE, text=True)
