@@ -427,7 +427,8 @@ void Connection::finish_closing() {
     write_is_shut_ = true;
     stream_.shutdown_write();
   }
-  if (peer_is_done_ && bytes_out_ <= kMaxOrphanOutput && drop_unread() != IoResult::Outcome::done) {
+  // close(2) with anything unread resets the connection, and takes with it what has not left yet.
+  if (peer_is_done_ && bytes_out_ <= kMaxOrphanOutput && !stream_.has_unread()) {
     destroy(false);
     return;
   }
@@ -437,18 +438,11 @@ void Connection::finish_closing() {
   deadline_ = io_.dispatcher.now() + kLingerTime;
 }
 
-/// Reads and drops some of what there is. close(2) with anything unread resets the connection, and
-/// takes with it what has not left yet.
-IoResult::Outcome Connection::drop_unread() {
-  const IoResult result = stream_.read(io_.input());
-  linger_left_ -= static_cast<std::uint32_t>(std::min<std::size_t>(linger_left_, result.count));
-  return result.outcome;
-}
-
 void Connection::drop_input() {
-  const IoResult::Outcome outcome = drop_unread();
-  if (outcome == IoResult::Outcome::would_block) return;
-  if (outcome != IoResult::Outcome::done || linger_left_ == 0) destroy(false);
+  const IoResult result = stream_.read(io_.input());
+  if (result.outcome == IoResult::Outcome::would_block) return;
+  linger_left_ -= static_cast<std::uint32_t>(std::min<std::size_t>(linger_left_, result.count));
+  if (result.outcome != IoResult::Outcome::done || linger_left_ == 0) destroy(false);
 }
 
 void Connection::fail(int error) {

@@ -172,7 +172,6 @@ class Connection final : public DeferredDeletable {
   void on_writable();
   void on_timer();
   void drop_input();
-  IoResult::Outcome drop_unread();
   void tell_shutdown();
 
   /// Offers what is pending, as long as the session takes some, then the peer's end.

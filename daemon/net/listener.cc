@@ -21,6 +21,9 @@ namespace {
 constexpr std::size_t kCrowd = 1024;
 // How many connections one readiness takes in before others get their turn.
 constexpr int kAcceptsPerTurn = 64;
+// A loop that comes round more often than this takes one at a time: it sees soon enough, and for
+// nothing, whether there are more.
+constexpr std::chrono::microseconds kShortTurn{200};
 // A paused listener looks again this often: what it waits for may be freed by another worker.
 constexpr std::chrono::milliseconds kResumeInterval{100};
 // How many connections are looked at for one to let go, and when there was none among them: every
@@ -31,6 +34,12 @@ constexpr std::size_t kManyLooks = 1024;
 constexpr std::chrono::milliseconds kGrace{500};
 // How often one limit is worth an entry in the log.
 constexpr std::chrono::minutes kLimitReportInterval{1};
+
+/// Costs a fraction of accept4(2), which makes a socket and a file before it finds nobody.
+bool somebody_waits(int listening) {
+  pollfd waiting{.fd = listening, .events = POLLIN, .revents = 0};
+  return ::poll(&waiting, 1, 0) > 0;
+}
 
 bool out_of_resources(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
@@ -133,7 +142,11 @@ void Listener::close_sockets() {
 // ---- Accepting.
 
 void Listener::accept_some(Accepting& accepting) {
-  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+  const Monotonic now = io_.dispatcher.now();
+  const bool turns_are_short = now - std::exchange(accepting.last_ready, now) < kShortTurn;
+  const int most = turns_are_short ? 1 : kAcceptsPerTurn;
+  for (int i = 0; i < most; ++i) {
+    if (i > 0 && !somebody_waits(accepting.socket.get())) return;
     if (!accept_one(accepting)) return;
   }
 }
@@ -188,8 +201,7 @@ bool Listener::take_place(const Accepting& accepting) {
   Scarce scarce{};
   if (count_place(scarce)) return true;
   // Nobody goes unless somebody comes.
-  pollfd waiting{.fd = accepting.socket.get(), .events = POLLIN, .revents = 0};
-  if (::poll(&waiting, 1, 0) <= 0) return false;
+  if (!somebody_waits(accepting.socket.get())) return false;
   if (!make_place(scarce)) return false;
   if (count_place(scarce)) return true;
   pause_accepting(scarce);  // another worker was faster

@@ -116,6 +116,7 @@ class Listener final : public ConnectionOwner, private DatagramPolicy {
     UniqueFd socket;
     std::unique_ptr<ReadWatch> watch;  // depends on: socket
     std::optional<ServedPort> served;  // of a TCP port that somebody chose
+    Monotonic last_ready;              // when it last had a connection to accept
   };
   struct Answering {
     Endpoint configured;

@@ -54,6 +54,11 @@ bool Stream::start_tls(const TlsContext& context) {
   return tls_ != nullptr;
 }
 
+bool Stream::has_unread() const {
+  int bytes = 0;
+  return tls_ || (::ioctl(socket_.get(), FIONREAD, &bytes) == 0 && bytes > 0);
+}
+
 std::uint64_t Stream::unsent() const {
   int bytes = 0;
   if (::ioctl(socket_.get(), SIOCOUTQ, &bytes) != 0 || bytes < 0) return 0;

@@ -38,6 +38,8 @@ class Stream {
   [[nodiscard]] const TlsChannel* tls() const { return tls_.get(); }
   /// The last read() waits until the socket takes output.
   [[nodiscard]] bool read_wants_write() const { return tls_ && tls_->read_wants_write(); }
+  /// Bytes have come that nobody has read. Under TLS: they may have, whatever is in them.
+  [[nodiscard]] bool has_unread() const;
   /// Bytes written that the peer's kernel has not acknowledged, or 0 where that is not known.
   [[nodiscard]] std::uint64_t unsent() const;
   void shutdown_write();
