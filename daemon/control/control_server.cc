@@ -172,6 +172,8 @@ void ControlServer::flush_all() {
     if (one.watch.alive()) one.session->flush();
   }
   flushing_.clear();
+  // Whoever has got an answer is about to say more.
+  io_.dispatcher.expect_soon();
 }
 
 }  // namespace netd::control

@@ -1,6 +1,7 @@
 #include "daemon/event/dispatcher.h"
 
 #include <event2/event.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@ namespace {
 
 /// An idle loop shows with this that it turns; see Dispatcher::last_turn().
 constexpr std::chrono::milliseconds kHeartbeat{1000};
+/// Of expectations, after many that were not met.
+constexpr unsigned kMaxPassedOver = 1023;
 
 void on_wakeup(evutil_socket_t fd, short, void*) noexcept {
   std::uint64_t count = 0;
@@ -94,11 +97,36 @@ void Dispatcher::turn(bool wait) {
   // What a destructor deferred must not wait for the network.
   const bool idle = deferred_.empty() && !posted_here_;
   const Dispatcher* const outer = std::exchange(turning, this);
-  ::event_base_loop(base_.get(), EVLOOP_ONCE | (wait && idle ? 0 : EVLOOP_NONBLOCK));
+  const bool seen = std::exchange(expecting_, false) && wait && idle && look_out();
+  if (!seen) ::event_base_loop(base_.get(), EVLOOP_ONCE | (wait && idle ? 0 : EVLOOP_NONBLOCK));
   run_posted();
   run_due_timers();
   end_turn();
   turning = outer;
+}
+
+/// Handles what is there without waiting; false when there was nothing.
+bool Dispatcher::look_once() {
+  (void)::event_base_get_max_events(base_.get(), EVENT_BASE_COUNT_ACTIVE, 1);
+  ::event_base_loop(base_.get(), EVLOOP_ONCE | EVLOOP_NONBLOCK);
+  return ::event_base_get_max_events(base_.get(), EVENT_BASE_COUNT_ACTIVE, 0) > 0;
+}
+
+bool Dispatcher::look_out() {
+  if (pass_over_ > 0) {
+    --pass_over_;
+    return false;
+  }
+  const auto end = std::chrono::steady_clock::now() + kLookOut;
+  do {
+    if (look_once()) {
+      in_vain_ = 0;
+      return true;
+    }
+    ::sched_yield();
+  } while (std::chrono::steady_clock::now() < end);
+  in_vain_ = pass_over_ = std::min(2 * in_vain_ + 1, kMaxPassedOver);
+  return false;
 }
 
 void Dispatcher::refresh_now() {

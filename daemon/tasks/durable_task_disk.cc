@@ -201,6 +201,7 @@ void DurableTaskService::flush() {
     on_outcome(outcome, grew);
     if (available_ && !all) flush();
   };
+  if (!batch_.waiters.empty()) dispatcher_.expect_soon();
   batch_ = {};
   batch_bytes_ = 0;
   batch_grows_ = false;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -102,6 +103,63 @@ TEST_F(DispatcherTest, WorkPostedBeforeStopStillRuns) {
   EXPECT_FALSE(ran);
   dispatcher_->turn(false);
   EXPECT_TRUE(ran);
+}
+
+TEST_F(DispatcherTest, WhatIsExpectedIsHandledWhenItComes) {
+  int runs = 0;
+  std::jthread other([&] {
+    for (int i = 0; i < 100; ++i) {
+      dispatcher_->post([&] { ++runs; });
+      std::this_thread::yield();
+    }
+    dispatcher_->post([&] { runs = -1; });
+  });
+  while (runs >= 0) {
+    dispatcher_->expect_soon();
+    dispatcher_->turn(true);
+  }
+}
+
+TEST_F(DispatcherTest, ExpectationIsForgottenAfterTheTurn) {
+  bool rang = false;
+  Timer timer(*dispatcher_, [&] { rang = true; });
+  timer.arm(Duration::zero());
+  dispatcher_->expect_soon();
+  dispatcher_->turn(true);
+  EXPECT_TRUE(rang) << "a timer that is due is no reason to wait";
+}
+
+TEST_F(DispatcherTest, ExpectingInVainCostsLittle) {
+  const auto cpu_time = [] {
+    timespec time{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  };
+  constexpr int kTurns = 400;
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK), 0);
+  const UniqueFd from(pipe[0]);
+  const UniqueFd to(pipe[1]);
+  int seen = 0;
+  const auto watch = ReadWatch::create(*dispatcher_, from.get(), [&] {
+    char byte = 0;
+    seen += static_cast<int>(::read(from.get(), &byte, 1));
+  });
+  ASSERT_TRUE(watch);
+  std::jthread late([&] {
+    // Ten times as long as it is looked for.
+    for (int i = 0; i < kTurns; ++i) {
+      std::this_thread::sleep_for(10 * Dispatcher::kLookOut);
+      EXPECT_EQ(::write(to.get(), "x", 1), 1);
+    }
+  });
+  const auto before = cpu_time();
+  while (seen < kTurns) {
+    dispatcher_->expect_soon();
+    dispatcher_->turn(true);
+  }
+  // Looking out each time would take kLookOut each time, and a little for the turns themselves.
+  EXPECT_LT(cpu_time() - before, kTurns * Dispatcher::kLookOut / 2);
 }
 
 TEST_F(DispatcherTest, FreesDeferredObjectsAfterTheTurn) {
