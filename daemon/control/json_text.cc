@@ -196,34 +196,40 @@ std::string compact_json(std::string_view value) {
 
 Result<JsonMembers> JsonMembers::parse(std::string_view object) {
   JsonMembers result;
-  result.members_.reserve(8);  // more than nearly every request has
   std::size_t at = skip_space(object, skip_space(object, 0) + 1);
   while (at < object.size() && object[at] == '"') {
-    if (result.members_.size() == kMaxMembers) {
+    if (result.all().size() == kMaxMembers) {
       return fail("an object has at most " + std::to_string(kMaxMembers) + " members");
     }
     const std::size_t name_end = skip_string(object, at);
     std::string_view name = body_of(object.substr(at, name_end - at));
     if (name.find('\\') != std::string_view::npos) {
-      result.decoded_.reserve(kMaxMembers);  // what members_ points to must not move
+      result.decoded_.reserve(kMaxMembers);  // what members point to must not move
       name = result.decoded_.emplace_back(decode(name));
     }
     const std::size_t colon = skip_space(object, name_end);
     const std::size_t begin = skip_space(object, colon + 1);
     const std::size_t end = skip_value(object, begin);
-    for (const auto& [known, value] : result.members_) {
-      if (known == name) return fail("member " + printable(name, 40) + " is given twice");
-    }
-    result.members_.emplace_back(name, object.substr(begin, end - begin));
+    if (result.find_any(name)) return fail("member " + printable(name, 40) + " is given twice");
+    result.add({name, object.substr(begin, end - begin)});
     at = skip_space(object, end);
     if (at < object.size() && object[at] == ',') at = skip_space(object, at + 1);
   }
   return result;
 }
 
+void JsonMembers::add(const Member& member) {
+  if (many_.empty() && count_ < first_.size()) {
+    first_[count_++] = member;
+    return;
+  }
+  if (many_.empty()) many_.assign(first_.begin(), first_.end());
+  many_.push_back(member);
+}
+
 std::optional<std::string_view> JsonMembers::find_any(std::string_view name) const {
-  for (const auto& [known, value] : members_) {
-    if (known == name) return value;
+  for (const Member& member : all()) {
+    if (member.name == name) return member.value;
   }
   return std::nullopt;
 }

@@ -4,8 +4,11 @@
 // for digit, whatever a number's size or a member's place.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,15 +42,24 @@ class JsonMembers {
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
   /// The same, but null is a value like any other.
   [[nodiscard]] std::optional<std::string_view> find_any(std::string_view name) const;
-  [[nodiscard]] const std::vector<std::pair<std::string_view, std::string_view>>& all() const {
-    return members_;
+
+  struct Member {
+    std::string_view name;   // without quotes
+    std::string_view value;  // raw
+  };
+  [[nodiscard]] std::span<const Member> all() const {
+    return many_.empty() ? std::span(first_).first(count_) : std::span(many_);
   }
 
  private:
   JsonMembers() = default;
+  void add(const Member& member);
 
-  std::vector<std::pair<std::string_view, std::string_view>> members_;  // names without quotes, raw
-  std::vector<std::string> decoded_;  // the names that had escapes; members_ may point here
+  // Most requests have few members, and need no memory for them.
+  std::array<Member, 8> first_;
+  std::size_t count_ = 0;             // of first_ that there are
+  std::vector<Member> many_;          // all of them, where they are more
+  std::vector<std::string> decoded_;  // the names that had escapes; members may point here
 };
 
 /// The raw elements of a well-formed array; nothing when `value` is no array.

@@ -102,9 +102,9 @@ tasks::TaskRef task_reference(Arguments& arguments) {
 tasks::NewTask read_new_task(Arguments& arguments) {
   tasks::NewTask task;
   task.id = arguments.id("id");
-  const auto data = arguments.value("data");
+  auto data = arguments.value("data");
   if (!data) arguments.missing("data");
-  task.data = data.value_or("");
+  task.data = std::move(data).value_or("");
   task.queue = queue_argument(arguments);
   constexpr std::int64_t kMinPriority = std::numeric_limits<std::int32_t>::min();
   constexpr std::int64_t kMaxPriority = std::numeric_limits<std::int32_t>::max();

@@ -199,7 +199,9 @@ void DurableTaskService::kick_queue(std::string queue, std::size_t limit, CountC
     if (write_behind_) {
       write_behind(StoreOp::Kind::update, slot);
     } else {
-      write_through(StoreOp::Kind::update, slot, record_of(slot, next), nullptr);
+      StoreOp op{.kind = StoreOp::Kind::update};
+      op.record = record_of(slot, next);
+      submit(std::move(op), nullptr);
     }
   }
   write(StoreOp::Kind::update, last, record_of(last, next),

@@ -16,6 +16,7 @@ namespace {
 
 constexpr milliseconds kProbeInterval{1000};
 constexpr std::int64_t kSweepInterval = 60'000;  // ms
+constexpr std::size_t kKeptOps = 256;
 
 }  // namespace
 
@@ -89,18 +90,6 @@ void DurableTaskService::write_behind(StoreOp::Kind kind, Slot slot) {
   if (kind != StoreOp::Kind::erase) return mark_dirty(slot);
   if (set_.at(slot).on_disk) erased_.push_back(set_.at(slot).seq);
   schedule();
-}
-
-void DurableTaskService::write_through(StoreOp::Kind kind, Slot slot, const Record& record,
-                                       Then then) {
-  StoreOp op{.kind = kind};
-  op.record = record;
-  if (!then) return submit(std::move(op), nullptr);
-  submit(std::move(op),
-         [this, kind, slot, then = std::move(then)](const StoreError* error, StoreOp&) {
-           if (error == nullptr && kind == StoreOp::Kind::put) set_.set_on_disk(slot, true);
-           then(error);
-         });
 }
 
 void DurableTaskService::submit(StoreOp op, Batch::Completion completion) {
@@ -188,10 +177,7 @@ void DurableTaskService::flush() {
   const std::size_t ahead = batch.ops.size();
   if (ahead == 0 && batch_.ops.empty()) return;
   const bool grew = batch_grows_ || std::ranges::any_of(batch.ops, grows, &StoreOp::kind);
-  std::ranges::move(batch_.ops, std::back_inserter(batch.ops));
-  for (Batch::Waiter& waiter : batch_.waiters) {
-    batch.waiters.push_back({waiter.op + ahead, std::move(waiter.completion)});
-  }
+  batch.append(std::exchange(batch_, {}));
   batch.on_outcome = [this, grew, all, dirty = std::move(dirty),
                       erased = std::exchange(erased_, {})](const Outcome& outcome) {
     if (outcome.others) restore_erased(erased);
@@ -201,8 +187,10 @@ void DurableTaskService::flush() {
     on_outcome(outcome, grew);
     if (available_ && !all) flush();
   };
-  if (!batch_.waiters.empty()) dispatcher_.expect_soon();
-  batch_ = {};
+  if (!batch.waiters.empty()) dispatcher_.expect_soon();
+  // The next will be about as large.
+  batch_.ops.reserve(std::min(batch.ops.size(), kKeptOps));
+  batch_.waiters.reserve(std::min(batch.waiters.size(), kKeptOps));
   batch_bytes_ = 0;
   batch_grows_ = false;
   behind_.cancel();

@@ -69,7 +69,6 @@ class DurableTaskService final : public TaskService {
   void set_observer(std::function<void(const TaskEvent&)> observer) override;
 
  private:
-  using Then = std::function<void(const StoreError* error)>;
   /// Leases that last longer are written down, so that their attempts count whatever becomes of
   /// netd.
   static constexpr milliseconds kYoungLease{20};
@@ -136,8 +135,8 @@ class DurableTaskService final : public TaskService {
   // The disk.
   [[nodiscard]] Record record_of(Slot slot) const;
   [[nodiscard]] Record record_of(Slot slot, const Next& next) const;
-  /// A change of a held task. `then`, a Then, runs when it is durable or refused; with
-  /// SyncMode::off at once, and so needs no memory of its own.
+  /// A change of a held task. `then(const StoreError* error)` runs when it is durable or refused;
+  /// with SyncMode::off at once, and so needs no memory of its own.
   template <class Continuation>
   void write(StoreOp::Kind kind, Slot slot, const Record& record, Continuation then) {
     if (!write_behind_) return write_through(kind, slot, record, std::move(then));
@@ -145,7 +144,16 @@ class DurableTaskService final : public TaskService {
     then(nullptr);
   }
   void write_behind(StoreOp::Kind kind, Slot slot);
-  void write_through(StoreOp::Kind kind, Slot slot, const Record& record, Then then);
+  template <class Continuation>
+  void write_through(StoreOp::Kind kind, Slot slot, const Record& record, Continuation then) {
+    StoreOp op{.kind = kind};
+    op.record = record;
+    submit(std::move(op),
+           [this, kind, slot, then = std::move(then)](const StoreError* error, StoreOp&) mutable {
+             if (error == nullptr && kind == StoreOp::Kind::put) set_.set_on_disk(slot, true);
+             then(error);
+           });
+  }
   void submit(StoreOp op, Batch::Completion completion);
   void mark_dirty(Slot slot);
   [[nodiscard]] std::vector<Dirty> add_dirty(Batch& batch, bool& all);

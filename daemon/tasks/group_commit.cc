@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -19,6 +20,19 @@ constexpr std::chrono::milliseconds kIdle{200};
 
 std::size_t Batch::bytes_of(const StoreOp& op) {
   return op.record.id.size() + op.record.data.size() + op.text.size();
+}
+
+void Batch::append(Batch later) {
+  if (ops.empty()) {
+    ops = std::move(later.ops);
+    waiters = std::move(later.waiters);
+    return;
+  }
+  const std::size_t ahead = ops.size();
+  std::ranges::move(later.ops, std::back_inserter(ops));
+  for (Waiter& waiter : later.waiters) {
+    waiters.push_back({waiter.op + ahead, std::move(waiter.completion)});
+  }
 }
 
 void Batch::complete(const Outcome& outcome) {

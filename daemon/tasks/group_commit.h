@@ -60,6 +60,8 @@ struct Batch {
     ops.push_back(std::move(op));
     if (completion) waiters.push_back({ops.size() - 1, std::move(completion)});
   }
+  /// What is in `later` comes behind what is here.
+  void append(Batch later);
   /// What a failing or answering disk makes of it; runs every completion once.
   void complete(const Outcome& outcome);
 };
