@@ -20,6 +20,10 @@ namespace {
 constexpr std::size_t kMaxBehind = 100'000;
 /// What one wake-up handles before the loop gets its turn.
 constexpr int kMaxDue = 1000;
+/// A commit takes as much of the processor as the requests of some clients. Where so many waited
+/// for the last one, the next waits for those that are about to speak, but not longer than kGather.
+constexpr std::size_t kManyWaiters = 8;
+constexpr std::chrono::microseconds kGather{500};
 /// The wall clock may jump: what waits for a time of it is looked at this often.
 constexpr milliseconds kWallCheck{60'000};
 
@@ -265,7 +269,8 @@ std::int64_t DurableTaskService::wall_ms() const {
       .count();
 }
 
-/// All that one turn of the loop brings goes to the disk together.
+/// All that one turn of the loop brings goes to the disk together; where many wait, all that comes
+/// until the loop finds nothing to do.
 void DurableTaskService::schedule() {
   if (!turn_.armed()) turn_.arm(Duration::zero());
 }
@@ -276,10 +281,23 @@ void DurableTaskService::end_of_turn() {
     const std::size_t behind = dirty_.size() + erased_.size() + batch_.ops.size();
     if (behind > 0 && !behind_.armed()) behind_.arm(settings_.sync_interval);
     if (batch_.waiters.empty() && behind < kMaxBehind) return;
+  } else if (more_may_join()) {
+    return schedule();
   }
   // While the disk refuses, what nobody waits for is left to the probe.
   if (!available_ && batch_.ops.empty()) return;
   flush();
+}
+
+/// Whether the batch should wait for another turn of the loop.
+bool DurableTaskService::more_may_join() {
+  const std::size_t before = std::exchange(batch_waiters_, batch_.waiters.size());
+  if (before == 0) batch_since_ = now();
+  if (last_waiters_ >= kManyWaiters && batch_waiters_ > before && now() < batch_since_ + kGather) {
+    return true;
+  }
+  if (batch_waiters_ > 0) last_waiters_ = std::exchange(batch_waiters_, 0);
+  return false;
 }
 
 void DurableTaskService::arm_wakeup() {

@@ -170,6 +170,7 @@ class DurableTaskService final : public TaskService {
 
   // Time.
   void end_of_turn();
+  [[nodiscard]] bool more_may_join();
   void schedule();
   void arm_wakeup();
   void wake_up();
@@ -201,6 +202,9 @@ class DurableTaskService final : public TaskService {
   Batch batch_;  // what this turn brought
   std::size_t batch_bytes_ = 0;
   bool batch_grows_ = false;
+  std::size_t batch_waiters_ = 0;  // that it had when the last turn ended
+  std::size_t last_waiters_ = 0;   // of the batch before
+  Monotonic batch_since_;
   std::vector<Dirty> dirty_;
   std::vector<std::uint64_t> erased_;    // seqs of rows without a task
   std::deque<YoungLease> young_leases_;  // the oldest first

@@ -202,6 +202,41 @@ TEST_F(TaskDiskTest, PutBackTaskSurvivesARefusal) {
 
 // SyncMode::off.
 
+TEST_F(TaskDiskTest, WhereManyWaitACommitTakesAllThatComesUntilTheLoopIsIdle) {
+  int made = 0;
+  const auto start = [&](int count) {
+    for (int i = 0; i < count; ++i) (void)start_produce(make(std::to_string(++made)));
+  };
+  const auto end_turn = [this] { dispatcher_->run_due_timers(); };
+  start(2);
+  end_turn();
+  EXPECT_FALSE(committer_->idle()) << "a few wait for nobody";
+  run();
+  start(20);
+  run();
+  for (int turn = 0; turn < 5; ++turn) {
+    start(1);
+    end_turn();
+    EXPECT_TRUE(committer_->idle());
+  }
+  end_turn();
+  EXPECT_FALSE(committer_->idle()) << "nothing more came";
+  const int commits = disk_.commits;
+  run();
+  EXPECT_EQ(disk_.commits, commits + 1);
+  EXPECT_EQ(disk_.rows.size(), static_cast<std::size_t>(made));
+
+  start(20);
+  run();
+  for (int turn = 0; committer_->idle(); ++turn) {
+    ASSERT_LT(turn, 10) << "more and more came, and nobody got an answer";
+    start(1);
+    end_turn();
+    clock_.advance(std::chrono::microseconds(100));
+  }
+  run();
+}
+
 TEST_F(TaskDiskTest, WithSyncOffAnswersDoNotWait) {
   settings_.sync = SyncMode::off;
   restart();
