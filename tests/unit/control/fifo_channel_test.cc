@@ -182,7 +182,7 @@ TEST_F(FifoChannelTest, ReadsNoMoreWhileTooMuchIsInFlight) {
   write(out, lines);
   turn();
   EXPECT_LT(daemon_.held.size(), 1000U);
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 100 && log_.entries("fifo_command").size() < 4000; ++i) {
     daemon_.answer_status();
     turn();
   }
