@@ -302,6 +302,7 @@ def test_an_instance_comes_back_with_another_address(bridge, root_of, start):
     crowd.check()
 
 
+@pytest.mark.slow
 def test_an_instance_vanishes_without_a_word(bridge, start):
     """Nothing is refused and nothing closed, neither on new connections nor on those that are kept."""
     instances = [start(host, "-c", "/etc/netd/container.conf", APP_NAME=f"app{host}")
@@ -318,6 +319,7 @@ def test_an_instance_vanishes_without_a_word(bridge, start):
     crowd.check()
 
 
+@pytest.mark.slow
 def test_a_name_that_resolves_no_more(bridge, root_of, start):
     """The health checks notice, the rest goes on, and the name is looked up until it is back."""
     for host in (1, 2):

@@ -100,6 +100,7 @@ ATTACKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_thousand_attackers_leave_honest_clients_served(web, attack):
     address = web.addresses("web")[0]

@@ -176,6 +176,7 @@ def test_the_limit_is_told_once_and_not_for_each_connection(netd):
         client.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["echo", "chargen"])
 def test_a_client_that_never_reads_costs_little_and_stops_nobody(netd, protocol):
     daemon = netd(ECHO.replace("echo\n", f"{protocol}\n") + ECHO.replace("echo]", "other]"))
@@ -371,6 +372,7 @@ def test_rubbish_on_every_port(netd, workers):
     ("smtp", b"a" * (1 << 20)),
     ("echo", b"a" * (8 << 20)),
 ], ids=["http-target", "http-field", "smtp-helo", "smtp-word", "echo-line"])
+@pytest.mark.slow
 def test_endless_lines_are_bounded(netd, protocol, line):
     own = {"http": "route = / info\n", "smtp": "maildir = {dir}/mail\ndomains = *\n",
            "echo": "mode = line\n"}[protocol]

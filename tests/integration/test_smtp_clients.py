@@ -212,6 +212,7 @@ def answers(port):
     return False
 
 
+@pytest.mark.slow
 def test_a_postfix_that_relays(serve, postfix):
     server = serve("max_recipients = 100\n")
     port, _ = postfix(server.address[1])
@@ -227,6 +228,7 @@ def test_a_postfix_that_relays(serve, postfix):
         assert body_of(wait_for_mail(server, user)[0]) == b"hi\r\n"
 
 
+@pytest.mark.slow
 def test_a_postfix_tries_again(serve, postfix):
     """What is refused for now comes again, and arrives once."""
     server = serve("quota = 1K\n")
