@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <system_error>
 #include <utility>
 
@@ -39,6 +40,8 @@ AccessLogFile::~AccessLogFile() {
 }
 
 Result<std::shared_ptr<AccessLogFile::File>> AccessLogFile::open_file(const std::string& path) {
+  std::error_code ignored;  // open(2) says it better
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
   // Not blocking: it may be a pipe, and one that nobody reads.
   UniqueFd fd(::open(path.c_str(),
                      O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666));

@@ -25,8 +25,8 @@ class AccessLogFile {
  public:
   static constexpr std::size_t kMaxWaiting = std::size_t{8} << 20;  ///< bytes
 
-  /// Appends to `path`, which need not be there yet. The log must be running as long as the file
-  /// is.
+  /// Appends to `path`, which need not be there yet, nor its folders. The log must be running as
+  /// long as the file is.
   [[nodiscard]] static Result<std::shared_ptr<AccessLogFile>> open(const std::string& path);
   /// Writes what waits, but no longer than a second where nobody takes it.
   ~AccessLogFile();

@@ -49,6 +49,11 @@ TEST_F(AccessLogFileTest, AppendsLinesThatCannotBeForged) {
   EXPECT_EQ(dir_.read("log"), "before\none\ntwo\\x0athree\\x1b\n");
 }
 
+TEST_F(AccessLogFileTest, MakesTheFoldersOfItsPath) {
+  open(path("a/b/log"))->write("one");
+  EXPECT_EQ(dir_.read("a/b/log"), "one\n");
+}
+
 TEST_F(AccessLogFileTest, EveryLineIsThereOnceHoweverOftenItIsOpenedAnew) {
   constexpr int kThreads = 4;
   constexpr int kLines = 5'000;
@@ -110,6 +115,7 @@ TEST_F(AccessLogFileTest, WhatCannotBeOpenedAnewStaysInUse) {
   ASSERT_TRUE(std::filesystem::create_directory(path("sub")));
   auto file = open(path("sub/log"));
   std::filesystem::rename(path("sub"), path("moved"));
+  dir_.write("sub", "no folder");
   EXPECT_FALSE(file->reopen());
   file->write("still");
   file.reset();
