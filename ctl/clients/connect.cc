@@ -47,7 +47,7 @@ class Pump {
         crlf_(crlf),
         wait_(wait),
         to_terminal_(::isatty(ends.output) == 1),
-        with_person_(to_terminal_ || ::isatty(ends.input) == 1),
+        with_person_(to_terminal_ || (ends.input >= 0 && ::isatty(ends.input) == 1)),
         progress_(ends.input_size) {}
 
   /// Until both directions have ended.
