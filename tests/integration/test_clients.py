@@ -328,6 +328,16 @@ def test_servers_that_misbehave(server, serve, client, code):
     assert "netctl: " in result.stderr
 
 
+def in_own_network(script, complaint):
+    """What the shell says of `script`; skips where no network, or what `complaint` tells of, is to be had."""
+    result = subprocess.run(["unshare", "--net", *([] if os.getuid() == 0 else ["--map-root-user"]),
+                             "sh", "-c", script], capture_output=True, text=True, timeout=DEADLINE,
+                            check=False)
+    if "unshare" in result.stderr or complaint in result.stderr:
+        pytest.skip(result.stderr)
+    return result
+
+
 def test_zones_of_addresses(server):
     """fe80::1%lo: an address of one link says of which."""
     inside = ("ip link set lo up && ip addr add fe80::1/64 dev lo nodad && "
@@ -336,11 +346,7 @@ def test_zones_of_addresses(server):
               f"echo hi | {NETCTL} connect '[fe80::1%lo]:7'; wait; "
               f"{NETCTL} --json scan fe80::1%lo 7; {NETCTL} echo '[fe80::1%lo]:7' x; "
               f"{NETCTL} http 'http://[fe80::1%25lo]:7/'; {NETCTL} echo fe80::1%lo:7; {NETCTL} echo '[fe80::1]:7' x")
-    result = subprocess.run(["unshare", "--net", *([] if os.getuid() == 0 else ["--map-root-user"]),
-                             "sh", "-c", inside], capture_output=True, text=True, timeout=DEADLINE,
-                            check=False)
-    if "unshare" in result.stderr or "ip: " in result.stderr:
-        pytest.skip(result.stderr)
+    result = in_own_network(inside, "ip: ")
     lines = result.stdout.splitlines()
     assert lines[0] == "hi" and json.loads(lines[1])["address"] == "fe80::1%lo", result
     told = result.stderr.splitlines()
@@ -720,11 +726,7 @@ def test_scan_does_not_find_itself(options):
     """Where the system gives the scan's own sockets the ports that are asked for."""
     inside = ("ip link set lo up && echo 40000 40003 > /proc/sys/net/ipv4/ip_local_port_range && "
               f"for i in 1 2 3 4 5; do {NETCTL} --json scan {options} 127.0.0.1 40000-40003; done")
-    result = subprocess.run(["unshare", "--net", *([] if os.getuid() == 0 else ["--map-root-user"]),
-                             "sh", "-c", inside], capture_output=True, text=True, timeout=DEADLINE,
-                            check=False)
-    if "unshare" in result.stderr or "ip_local_port_range" in result.stderr:
-        pytest.skip(result.stderr)
+    result = in_own_network(inside, "ip_local_port_range")
     answers = [json.loads(line) for line in result.stdout.splitlines()]
     assert [answer["closed"] for answer in answers] == [4] * 5, result
 
