@@ -448,6 +448,15 @@ StoreError SqliteStore::store_error(int code) {
 
 // The journal's mark.
 
+namespace {
+
+SqliteStore::JournalMark mark_in(Statement& row) {
+  return {.generation = static_cast<std::uint64_t>(row.integer(0)),
+          .applied = static_cast<std::uint64_t>(row.integer(1))};
+}
+
+}  // namespace
+
 Result<SqliteStore::JournalMark> SqliteStore::journal_mark() {
   const auto version = query("PRAGMA user_version");
   if (!version) return std::unexpected(version.error());
@@ -457,15 +466,13 @@ Result<SqliteStore::JournalMark> SqliteStore::journal_mark() {
   const int code = row.step();
   if (code == SQLITE_DONE) return fail("damaged: it does not say what its journal is");
   if (code != SQLITE_ROW || prepare_mark() != SQLITE_OK) return std::unexpected(error("read"));
-  return JournalMark{.generation = static_cast<std::uint64_t>(row.integer(0)),
-                     .applied = static_cast<std::uint64_t>(row.integer(1))};
+  return mark_in(row);
 }
 
 SqliteStore::JournalMark SqliteStore::ended_journal() {
   Statement row;
   if (row.prepare(db_.get(), kSelectJournal) != SQLITE_OK || row.step() != SQLITE_ROW) return {};
-  return {.generation = static_cast<std::uint64_t>(row.integer(0)),
-          .applied = static_cast<std::uint64_t>(row.integer(1))};
+  return mark_in(row);
 }
 
 std::optional<StoreError> SqliteStore::begin_journal(std::uint64_t generation) {
