@@ -320,13 +320,25 @@ def test_what_cannot_be_written_is_an_error(daemon, words):
 
 def test_no_socket_lands_on_a_standard_descriptor(daemon):
     """Without 0 to 2 they would be the control socket, and what netctl says a request to the daemon."""
-    result = subprocess.run(
-        ["bash", "-c", f"'{NETCTL}' --socket '{daemon.control_path}' events --count 1 <&- 2>&- & "
-                       "while ! readlink /proc/$!/fd/3 >/dev/null; do :; done; "
-                       "readlink /proc/$!/fd/0 /proc/$!/fd/2 /proc/$!/fd/3; kill $!"],
-        capture_output=True, text=True, timeout=DEADLINE, check=False)
-    lines = result.stdout.split()
-    assert lines[:2] == ["/dev/null", "/dev/null"] and lines[2].startswith("socket:"), result
+    process = subprocess.Popen(
+        ["bash", "-c", f"exec '{NETCTL}' --socket '{daemon.control_path}' events --count 1 <&- 2>&-"],
+        stdout=subprocess.DEVNULL)
+
+    def descriptors():
+        """What its descriptors lead to: at first bash's, then what its loader opens, then netctl's own."""
+        found = {}
+        for entry in os.scandir(f"/proc/{process.pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                found[int(entry.name)] = os.readlink(entry.path)
+        return found
+
+    try:
+        until(lambda: any(target.startswith("socket:") for target in descriptors().values()), "netctl to connect")
+        held = descriptors()
+        assert (held.get(0), held.get(1), held.get(2)) == ("/dev/null",) * 3, held
+    finally:
+        process.kill()
+        process.wait()
     for clients_input in ("connect", "echo"):
         result = subprocess.run(["bash", "-c", f"'{NETCTL}' {clients_input} 127.0.0.1:{daemon.port('echo')} <&-"],
                                 capture_output=True, text=True, timeout=DEADLINE, check=False)
