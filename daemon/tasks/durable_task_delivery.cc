@@ -1,4 +1,6 @@
 // How tasks reach consumers, and the end of their time.
+#include <sched.h>
+
 #include <algorithm>
 #include <cassert>
 #include <cstring>
@@ -20,10 +22,10 @@ namespace {
 constexpr std::size_t kMaxBehind = 100'000;
 /// What one wake-up handles before the loop gets its turn.
 constexpr int kMaxDue = 1000;
-/// A commit takes as much of the processor as the requests of some clients. Where so many waited
-/// for the last one, the next waits for those that are about to speak, but not longer than kGather.
+/// Where fewer waited for a commit, the next waits for nobody.
 constexpr std::size_t kManyWaiters = 8;
-constexpr std::chrono::microseconds kGather{500};
+/// Of the clients that have got an answer, one in so many may be slow to speak again.
+constexpr std::size_t kStragglers = 32;
 /// The wall clock may jump: what waits for a time of it is looked at this often.
 constexpr milliseconds kWallCheck{60'000};
 
@@ -269,8 +271,8 @@ std::int64_t DurableTaskService::wall_ms() const {
       .count();
 }
 
-/// All that one turn of the loop brings goes to the disk together; where many wait, all that comes
-/// until the loop finds nothing to do.
+/// All that one turn of the loop brings goes to the disk together; where many wait, what some turns
+/// bring.
 void DurableTaskService::schedule() {
   if (!turn_.armed()) turn_.arm(Duration::zero());
 }
@@ -289,14 +291,21 @@ void DurableTaskService::end_of_turn() {
   flush();
 }
 
-/// Whether the batch should wait for another turn of the loop.
+/// Whether the batch should wait for another turn of the loop. A commit takes as much of the
+/// processor as the requests of some clients: where many waited for the last one, the next waits
+/// for as many, because who has got an answer is about to speak again.
 bool DurableTaskService::more_may_join() {
   const std::size_t before = std::exchange(batch_waiters_, batch_.waiters.size());
+  if (batch_waiters_ == 0) return false;
   if (before == 0) batch_since_ = now();
-  if (last_waiters_ >= kManyWaiters && batch_waiters_ > before && now() < batch_since_ + kGather) {
+  const std::size_t expected = last_waiters_ - last_waiters_ / kStragglers;
+  if (last_waiters_ >= kManyWaiters && batch_waiters_ < expected &&
+      now() < batch_since_ + settings_.gather) {
+    // Clients on this processor cannot speak before it is left to them.
+    if (batch_waiters_ == before) ::sched_yield();
     return true;
   }
-  if (batch_waiters_ > 0) last_waiters_ = std::exchange(batch_waiters_, 0);
+  last_waiters_ = std::exchange(batch_waiters_, 0);
   return false;
 }
 

@@ -59,6 +59,9 @@ struct TaskServiceSettings {
   std::uint64_t result_limit = 64ULL << 20;
   QueueLimits queue_limits;  // of every queue not named below
   std::map<std::string, QueueLimits, std::less<>> limits_by_queue;
+  /// So long a commit may wait for changes to share it with; see
+  /// DurableTaskService::more_may_join().
+  std::chrono::microseconds gather{300};
 };
 
 /// What happened to a task, for `subscribe`. The views live as long as the call.

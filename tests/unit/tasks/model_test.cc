@@ -117,6 +117,7 @@ class Duel {
     settings.sync = variant_.sync;
     settings.memory_limit = variant_.memory_limit;
     settings.result_ttl = milliseconds(kResultTtl);
+    settings.gather = {};
     service_ = std::make_unique<DurableTaskService>(*dispatcher_, settings, 1);
     std::unique_ptr<Store> store = ground_->open();
     if (!service_->load(*store)) difference_ = "the store does not load";

@@ -200,9 +200,9 @@ TEST_F(TaskDiskTest, PutBackTaskSurvivesARefusal) {
   EXPECT_TRUE(disk_.rows.empty());
 }
 
-// SyncMode::off.
-
-TEST_F(TaskDiskTest, WhereManyWaitACommitTakesAllThatComesUntilTheLoopIsIdle) {
+TEST_F(TaskDiskTest, WhereManyWaitedACommitWaitsForAsMany) {
+  settings_.gather = std::chrono::microseconds(300);
+  restart();
   int made = 0;
   const auto start = [&](int count) {
     for (int i = 0; i < count; ++i) (void)start_produce(make(std::to_string(++made)));
@@ -214,28 +214,48 @@ TEST_F(TaskDiskTest, WhereManyWaitACommitTakesAllThatComesUntilTheLoopIsIdle) {
   run();
   start(20);
   run();
-  for (int turn = 0; turn < 5; ++turn) {
-    start(1);
+  for (int turn = 0; turn < 3; ++turn) {
+    start(6);
     end_turn();
     EXPECT_TRUE(committer_->idle());
+    end_turn();
+    EXPECT_TRUE(committer_->idle()) << "a turn that brings nothing does not end the wait";
   }
+  start(2);
   end_turn();
-  EXPECT_FALSE(committer_->idle()) << "nothing more came";
+  EXPECT_FALSE(committer_->idle()) << "all are there";
   const int commits = disk_.commits;
   run();
   EXPECT_EQ(disk_.commits, commits + 1);
   EXPECT_EQ(disk_.rows.size(), static_cast<std::size_t>(made));
+}
 
+TEST_F(TaskDiskTest, ACommitWaitsForNobodyForLong) {
+  settings_.gather = std::chrono::microseconds(300);
+  restart();
+  int made = 0;
+  const auto start = [&](int count) {
+    for (int i = 0; i < count; ++i) (void)start_produce(make(std::to_string(++made)));
+  };
+  const auto end_turn = [this] { dispatcher_->run_due_timers(); };
   start(20);
   run();
-  for (int turn = 0; committer_->idle(); ++turn) {
-    ASSERT_LT(turn, 10) << "more and more came, and nobody got an answer";
-    start(1);
-    end_turn();
-    clock_.advance(std::chrono::microseconds(100));
-  }
+  start(9);
+  end_turn();
+  clock_.advance(std::chrono::microseconds(299));
+  end_turn();
+  EXPECT_TRUE(committer_->idle());
+  clock_.advance(std::chrono::microseconds(1));
+  end_turn();
+  EXPECT_FALSE(committer_->idle());
+  run();
+  start(9);
+  end_turn();
+  EXPECT_FALSE(committer_->idle()) << "no more than that are to be expected any longer";
   run();
 }
+
+// SyncMode::off.
 
 TEST_F(TaskDiskTest, WithSyncOffAnswersDoNotWait) {
   settings_.sync = SyncMode::off;

@@ -26,7 +26,10 @@ struct Taken {
 
 class ServiceFixture : public ::testing::Test {
  protected:
-  ServiceFixture() : dispatcher_(std::move(Dispatcher::create(clock_).value())) { restart(); }
+  ServiceFixture() : dispatcher_(std::move(Dispatcher::create(clock_).value())) {
+    settings_.gather = {};  // the clock stands still, and with it the end of a wait for others
+    restart();
+  }
 
   /// A clean stop and a new start.
   void restart() {
