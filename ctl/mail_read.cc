@@ -61,8 +61,18 @@ void add_filter(CLI::App& command, MailOptions& options) {
   add("--body", options.filter.body, "only with this in a part that is text");
 }
 
+/// netd makes its own folders when mail comes; one that somebody names is there, or it is a
+/// mistake.
+int check_named_folder(const MailSource& source, const Context& context) {
+  if (source.maildir.empty() || ::access(source.maildir.c_str(), F_OK) == 0) return kDone;
+  return complain(system_error("read " + source.maildir, errno).what(), kFailed, context);
+}
+
 /// What went wrong, told; or nothing, and `found` is the mail, the newest first.
 int find_mail(const MailOptions& options, const Context& context, std::vector<StoredMail>& found) {
+  if (const int status = check_named_folder(options.source, context); status != kDone) {
+    return status;
+  }
   const MailRoots roots = find_mail_roots(options.source, context);
   if (roots.status != kDone) return complain(roots.error, roots.status, context);
   auto listed = list_mail(roots.folders);
@@ -202,6 +212,10 @@ int wait(const MailOptions& options, const Context& context) {
     }
     if (hits.size() >= options.count) break;
     if (!for_ever && std::chrono::steady_clock::now() >= give_up) {
+      // Only now: whoever waits for mail may wait for its folder.
+      if (const int status = check_named_folder(options.source, context); status != kDone) {
+        return status;
+      }
       return complain("no such mail came in time (" + std::to_string(hits.size()) + " of " +
                           std::to_string(options.count) + ")",
                       kFailed, context);

@@ -126,6 +126,32 @@ def test_a_folder_can_be_read_without_netd(mail):
     netctl(mail, "list", status=3)
 
 
+def test_a_folder_that_is_named_and_not_there_is_an_error(mail, tmp_path):
+    """A mistake in its name must not look like a folder without mail."""
+    missing = tmp_path / "no-such-folder"
+    for words in (["list"], ["show", "latest"], ["delete", "--all"], ["wait"]):
+        words += ["--maildir", str(missing)]
+        told = f"read {missing}: No such file or directory"
+        done = netctl(mail, *words, status=1, timeout=0.1)
+        assert (done.stdout, done.stderr.decode()) == (b"", f"netctl: {told}\n")
+        document = json.loads(netctl(mail, *words, "--json", status=1, timeout=0.1).stdout)
+        assert (document["status"], document["message"]) == ("error", told)
+    missing.mkdir()
+    netctl(mail, "list", "--maildir", str(missing))
+
+
+def test_wait_lets_a_folder_come(mail, tmp_path):
+    later = tmp_path / "later"
+    found = []
+    waiting = threading.Thread(
+        target=lambda: found.append(netctl(mail, "wait", "--maildir", str(later), timeout=netd_process.DEADLINE)))
+    waiting.start()
+    send(mail, "--to", "bob@example.org", "--subject", "moved", "hi")
+    mail.mail.rename(later)
+    waiting.join()
+    assert b"moved" in found[0].stdout
+
+
 def test_an_empty_id_names_nothing(mail):
     send(mail, "--to", "bob@example.org", "hi")
     netctl(mail, "delete", "", status=2)
