@@ -65,8 +65,10 @@ def keys_in(server, user):
     return collections.Counter(keys)
 
 
-def test_kill_9_loses_and_doubles_nothing(serve):
-    server = serve()
+@pytest.mark.parametrize("sync", ["always", "off"])
+def test_kill_9_loses_and_doubles_nothing(serve, sync):
+    """Without sync, too: what the kernel has taken outlives the process."""
+    server = serve(f"sync = {sync}\n")
     acknowledged = []
     pause = random.Random(1)
     for crash in range(CRASHES):
@@ -251,8 +253,9 @@ def test_a_file_system_that_lacks(faulty, lacks):
 
 
 @pytest.mark.parametrize("lacks", ["", f"unnamed {errno.EOPNOTSUPP}\n", f"unnamed {errno.EISDIR}\n",
-                                   f"unnamed {errno.EINVAL}\n", f"link {errno.EPERM}\n"],
-                         ids=["nothing", "unnamed", "flag", "mode", "links"])
+                                   f"unnamed {errno.EINVAL}\n", f"link {errno.EPERM}\n",
+                                   f"link-descriptor {errno.ENOENT}\n"],
+                         ids=["nothing", "unnamed", "flag", "mode", "links", "privilege"])
 def test_a_file_system_that_lacks_what_mail_without_sync_uses(serve_faulty, lacks):
     """Files without a name, and links to give them one: mail arrives all the same."""
     server = serve_faulty("sync = off\n")
@@ -272,6 +275,31 @@ def test_a_file_system_that_lacks_what_mail_without_sync_uses(serve_faulty, lack
     for path in everything_in(server):
         assert path.stat().st_size == int(path.name.rpartition(",S=")[2])
         assert path.stat().st_mode & 0o777 == 0o660 & ~mask
+
+
+@pytest.mark.skipif(bool(netd_process.SANITIZER), reason="sanitizers read /proc themselves")
+def test_without_proc(serve):
+    """The way to name a file that has no name leads through /proc: without it they have one at once."""
+    wrapper = ["unshare", "--mount", *([] if os.getuid() == 0 else ["--map-root-user"]),
+               "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    tried = subprocess.run([*wrapper, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip(tried.stderr)
+    server = serve("domains = example.org\nsync = off\n[listener drop]\nprotocol = capture\n"
+                   "listen = tcp:127.0.0.1:0\ndirectory = {dir}/captures\n", wrapper=wrapper)
+    with server.client() as client:
+        for others in ([], ["two"]):
+            client.envelope("one@example.org")
+            for user in others:
+                client.expect(f"RCPT TO:<{user}@example.org>", "250")
+            assert client.message(b"hi").startswith(b"250 ")
+    assert (len(server.bodies("one")), len(server.bodies("two"))) == (2, 1)
+    assert {path.parent.name for path in everything_in(server)} == {"new"}
+    with server.netd.connect("drop") as client:
+        client.sendall(b"kept")
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b""
+    assert [file.read_text() for file in (server.netd.folder / "captures").iterdir()] == ["kept"]
 
 
 @pytest.mark.parametrize(("fault", "answer"), [

@@ -1,8 +1,9 @@
 /* Makes the disk of a program fail when a test says so (LD_PRELOAD). The file that DISK_FAULTS names
    holds lines "CALL ERRNO", looked at before each call: create, unnamed (O_TMPFILE), write, fsync,
    fsync-folder, syncfs, written (what an earlier write left behind), rename (that which replaces
-   nothing), link (linkat, too), mkdir. Only files whose path contains DISK_FAULTS_BELOW are meant. Each
-   wait for the disk is a line of the file that DISK_WAITS names, if any. */
+   nothing), link (linkat, too), link-descriptor (AT_EMPTY_PATH), mkdir. Only files whose path contains
+   DISK_FAULTS_BELOW are meant. Each wait for the disk is a line of the file that DISK_WAITS names, if
+   any. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -108,7 +109,8 @@ int link(const char *old_path, const char *new_path) {
 
 int linkat(int from, const char *old_path, int to, const char *new_path, int flags) {
   static int (*real)(int, const char *, int, const char *, int);
-  const int number = fault_at(new_path, "link");
+  int number = fault_at(new_path, "link");
+  if (number == 0 && (flags & AT_EMPTY_PATH) != 0) number = fault_at(new_path, "link-descriptor");
   if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "linkat");
   if (number == 0) return real(from, old_path, to, new_path, flags);
   errno = number;

@@ -190,7 +190,7 @@ class Netd:
     "{dir}" in it stands for that folder. A section that it has itself is not added."""
 
     def __init__(self, folder, config="", *, workers=1, environment=None, limits=(), descriptors=(),
-                 notify=True, watchdog_usec=None, sections=True):
+                 notify=True, watchdog_usec=None, sections=True, wrapper=()):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.workers = workers
@@ -208,6 +208,7 @@ class Netd:
         self._limits = tuple(limits)
         self._descriptors = tuple(descriptors)
         self._watchdog_usec = watchdog_usec
+        self._wrapper = tuple(wrapper)  # words in front of its own, that end in an exec
 
     # ---- Configuration and start.
 
@@ -237,7 +238,7 @@ class Netd:
         command = [str(NETD), "-c", str(self.config_path), *arguments]
         if self._limits:
             command = ["prlimit", *self._limits, *command]
-        return command
+        return [*self._wrapper, *command]
 
     def environment(self):
         environment = {name: value for name, value in os.environ.items() if name not in FOREIGN}

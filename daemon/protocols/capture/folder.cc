@@ -17,6 +17,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
 #include "daemon/base/text.h"
+#include "daemon/base/unnamed_file.h"
 
 namespace netd::capture {
 
@@ -89,9 +90,7 @@ Result<Draft> Folder::begin(const std::string& name) {
     return kind_ == DraftKind::unnamed ? begin_unnamed() : begin_named(name);
   };
   auto draft = attempt();
-  if (!draft && kind_ == DraftKind::unnamed &&
-      (draft.error().code() == EOPNOTSUPP || draft.error().code() == EISDIR ||
-       draft.error().code() == EINVAL)) {
+  if (!draft && kind_ == DraftKind::unnamed && has_no_unnamed(draft.error().code())) {
     kind_ = DraftKind::named;
     draft = attempt();
   }
@@ -100,7 +99,7 @@ Result<Draft> Folder::begin(const std::string& name) {
 }
 
 Result<Draft> Folder::begin_unnamed() {
-  UniqueFd fd(::open(path_.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, kFileMode));
+  UniqueFd fd = open_unnamed(path_, O_WRONLY, kFileMode);
   if (!fd) return fail_system("create a file in " + path_, errno);
   return Draft{.fd = std::move(fd), .temporary_name = {}};
 }
@@ -116,15 +115,14 @@ Result<Draft> Folder::begin_named(const std::string& name) {
 
 Result<void> Folder::give_name(const Draft& draft, const std::string& name) const {
   const std::string path = path_of(name);
-  int result = 0;
+  int error = 0;
   if (draft.temporary_name.empty()) {
-    const std::string link = "/proc/self/fd/" + std::to_string(draft.fd.get());
-    result = ::linkat(AT_FDCWD, link.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW);
-  } else {
-    const std::string temporary = path_of(draft.temporary_name);
-    result = ::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE);
+    error = link_unnamed(draft.fd.get(), path);
+  } else if (::renameat2(AT_FDCWD, path_of(draft.temporary_name).c_str(), AT_FDCWD, path.c_str(),
+                         RENAME_NOREPLACE) != 0) {
+    error = errno;
   }
-  if (result != 0) return fail_system("create " + path, errno);
+  if (error != 0) return fail_system("create " + path, error);
   return {};
 }
 

@@ -27,8 +27,8 @@ struct Draft {
 /// has no name any more.
 class Folder {
  public:
-  /// How drafts are made. Unnamed ones vanish by themselves in a crash; where the file system knows
-  /// none they are named .NAME.partial, locked, and removed at the next start.
+  /// How drafts are made. Unnamed ones vanish by themselves in a crash; where there can
+  /// be none they are named .NAME.partial, locked, and removed at the next start.
   enum class DraftKind : std::uint8_t { unnamed, named };
 
   /// Opens the folder, and makes it when only its last part is missing. Removes drafts that a crash

@@ -12,6 +12,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
+#include "daemon/base/unnamed_file.h"
 #include "daemon/protocols/smtp/courier.h"
 
 namespace netd::smtp {
@@ -367,7 +368,7 @@ int MailStore::open_file(Delivery& delivery) {
 int MailStore::create_file(Delivery& delivery) {
   const std::string& first = delivery.mailboxes.front();
   if (unnamed_) {
-    delivery.file.reset(open_unnamed(path(first, "/tmp", ""), kFileMode));
+    delivery.file = open_unnamed(path(first, "/tmp", ""), O_RDWR, kFileMode);
     if (delivery.file) return 0;
     if (!has_no_unnamed(errno)) return errno;
     unnamed_ = false;

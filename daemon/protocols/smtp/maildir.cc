@@ -181,21 +181,6 @@ int rename_new(const std::string& from, const std::string& to) {
   return ::rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
 }
 
-int open_unnamed(const std::string& folder, mode_t mode) {
-  return ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
-}
-
-bool has_no_unnamed(int error) { return error == EOPNOTSUPP || error == EISDIR || error == EINVAL; }
-
-int link_unnamed(int file, const std::string& to) {
-  // Before Linux 6.10 that took CAP_DAC_READ_SEARCH, and failed with ENOENT like a missing folder.
-  if (::linkat(file, "", AT_FDCWD, to.c_str(), AT_EMPTY_PATH) == 0) return 0;
-  if (errno != ENOENT) return errno;
-  const std::string from = "/proc/self/fd/" + std::to_string(file);
-  const int result = ::linkat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), AT_SYMLINK_FOLLOW);
-  return result == 0 ? 0 : errno;
-}
-
 bool cannot_link(int error) {
   return error == EPERM || error == EMLINK || error == EXDEV || error == EOPNOTSUPP ||
          error == ENOSYS;

@@ -61,15 +61,6 @@ class UniqueNames {
 /// an error it has its old name alone.
 [[nodiscard]] int rename_new(const std::string& from, const std::string& to);
 
-/// Opens a file in `folder` that has no name (O_TMPFILE, open(2)), to be read and written; -1 and
-/// errno.
-[[nodiscard]] int open_unnamed(const std::string& folder, mode_t mode);
-/// Whether this error of open_unnamed() says that the file system has no such files.
-[[nodiscard]] bool has_no_unnamed(int error);
-/// Gives a file of open_unnamed() a name, the first or another, without replacing anything; 0 or
-/// errno.
-[[nodiscard]] int link_unnamed(int file, const std::string& to);
-
 /// Whether this error of link(2) says that the two names cannot be of one file: another file
 /// system, one without links, or a file that has as many as it can.
 [[nodiscard]] bool cannot_link(int error);

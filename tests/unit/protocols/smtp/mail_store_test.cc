@@ -1,5 +1,6 @@
 #include "daemon/protocols/smtp/mail_store.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 
 #include "daemon/base/message_ids.h"
 #include "daemon/base/unique_fd.h"
+#include "daemon/base/unnamed_file.h"
 #include "daemon/protocols/smtp/courier.h"
 #include "daemon/protocols/smtp/maildir.h"
 #include "tests/support/log_capture.h"
@@ -194,7 +196,7 @@ TEST_F(MailStoreTest, WithoutSyncStoresTheSame) {
 
 TEST_F(MailStoreTest, WithoutSyncNothingIsInTmp) {
   open(false);
-  if (const UniqueFd unnamed(open_unnamed(root(), 0600)); !unnamed) {
+  if (const UniqueFd unnamed(open_unnamed(root(), O_RDWR, 0600)); !unnamed) {
     GTEST_SKIP() << "the file system of " << root() << " has no files without a name";
   }
   auto one = delivery({"x/bob"}, "first ");
