@@ -231,10 +231,10 @@ class Machine:
                 answer += part
         return answer
 
-    def smtp(self, *lines):
+    def smtp(self, *lines, port=2525):
         """The first line of the greeting and of the answer to each of `lines`."""
         answers = []
-        with self.connect(2525) as client:
+        with self.connect(port) as client:
             stream = client.makefile("rwb")
             answers.append(stream.readline().decode())
             for line in lines:
