@@ -1,5 +1,6 @@
 #include "daemon/protocols/smtp/command.h"
 
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -69,14 +70,16 @@ bool is_value(std::string_view text) {
   return !text.empty();
 }
 
+constexpr bool is_xtext_digit(char c) { return is_ascii_digit(c) || (c >= 'A' && c <= 'F'); }
+
 /// RFC 3461, section 4: "+" introduces two upper-case hexadecimal digits.
 bool is_xtext(std::string_view text) {
-  const auto is_hex = [](char c) { return is_ascii_digit(c) || (c >= 'A' && c <= 'F'); };
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (c < '!' || c > '~' || c == '=') return false;
     if (c != '+') continue;
-    if (i + 2 >= text.size() || !is_hex(text[i + 1]) || !is_hex(text[i + 2])) return false;
+    if (i + 2 >= text.size() || !is_xtext_digit(text[i + 1]) || !is_xtext_digit(text[i + 2]))
+      return false;
     i += 2;
   }
   return true;
@@ -154,6 +157,43 @@ bool is_notify(std::string_view value) {
   return true;
 }
 
+/// Takes "x{HEX}" off `text`: a character that is not written as itself (RFC 6533, section 3,
+/// EmbeddedUnicodeChar), and behind a backslash.
+bool take_embedded(std::string_view& text) {
+  constexpr std::string_view kOpening = "x{";
+  constexpr std::size_t kMaxDigits = 6;
+  if (!text.starts_with(kOpening)) return false;
+  const std::size_t end = text.find('}');
+  if (end == std::string_view::npos) return false;
+  const std::string_view digits = text.substr(kOpening.size(), end - kOpening.size());
+  if (digits.size() < 2 || digits.size() > kMaxDigits) return false;
+  std::uint32_t code = 0;
+  for (const char c : digits) {
+    if (!is_xtext_digit(c)) return false;
+    code = code * 16 + static_cast<std::uint32_t>(is_ascii_digit(c) ? c - '0' : c - 'A' + 10);
+  }
+  // Each in one way only: without zeros in front, and nothing that can be written as itself.
+  if (digits.size() > 2 && digits.front() == '0') return false;
+  constexpr std::string_view kNotThemselves = "+=\\\x7F";
+  const bool ascii = code < 0x80;
+  if (ascii && code > ' ' && !kNotThemselves.contains(static_cast<char>(code))) return false;
+  if (code == 0 || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) return false;
+  text.remove_prefix(end + 1);
+  return true;
+}
+
+/// utf-8-addr-xtext, utf-8-addr-unitext (RFC 6533, section 3).
+bool is_utf8_address(std::string_view text) {
+  if (!is_utf8(text)) return false;
+  while (!text.empty()) {
+    const char c = text.front();
+    text.remove_prefix(1);
+    if (c == '+' || c == '=') return false;
+    if (c == '\\' && !take_embedded(text)) return false;
+  }
+  return true;
+}
+
 /// addr-type ";" xtext. With SMTPUTF8 the address may be UTF-8 (RFC 6533, section 3).
 bool is_orcpt(std::string_view value) {
   if (value.size() > kMaxOrcpt) return false;
@@ -161,7 +201,7 @@ bool is_orcpt(std::string_view value) {
   if (semicolon == std::string_view::npos || !is_keyword(value.substr(0, semicolon))) return false;
   const std::string_view address = value.substr(semicolon + 1);
   if (address.empty()) return false;
-  if (iequals(value.substr(0, semicolon), "utf-8")) return is_utf8(address);
+  if (iequals(value.substr(0, semicolon), "utf-8")) return is_utf8_address(address);
   return is_xtext(address);
 }
 
@@ -246,6 +286,8 @@ std::expected<RcptParameters, ParameterError> parse_rcpt_parameters(std::string_
         return std::unexpected(ParameterError::syntax);
       }
       parameters.orcpt = parameter.value;
+      parameters.utf8 = std::ranges::any_of(
+          *parameter.value, [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
     } else {
       return std::unexpected(ParameterError::unknown);
     }

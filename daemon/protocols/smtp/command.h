@@ -67,6 +67,7 @@ struct MailParameters {
 struct RcptParameters {
   std::optional<std::string_view> notify;  ///< RFC 3461, section 4.1
   std::optional<std::string_view> orcpt;   ///< RFC 3461, section 4.2: type;xtext
+  bool utf8 = false;                       ///< it has what takes SMTPUTF8 (RFC 6533, section 3)
 };
 
 [[nodiscard]] std::expected<MailParameters, ParameterError> parse_mail_parameters(

@@ -189,7 +189,9 @@ void SmtpSession::add_recipient(std::string_view argument) {
 /// Null when the recipient is accepted: its mailboxes are in the transaction then.
 const Reply* SmtpSession::check_recipient(const Address& recipient,
                                           const RcptParameters& parameters) {
-  if (recipient.utf8 && !transaction_->smtputf8) return &reply::kNeedsSmtputf8;
+  if ((recipient.utf8 || parameters.utf8) && !transaction_->smtputf8) {
+    return &reply::kNeedsSmtputf8;
+  }
   if (transaction_->recipients >= protocol_.settings().max_recipients) {
     return &reply::kTooManyRecipients;
   }

@@ -105,7 +105,22 @@ TEST(RcptParameters, AreRead) {
   EXPECT_EQ(read->notify, "success,FAILURE");
   EXPECT_EQ(read->orcpt, "rfc822;Bob+40example.org");
   EXPECT_TRUE(parse_rcpt_parameters("NOTIFY=NEVER"));
-  EXPECT_TRUE(parse_rcpt_parameters("ORCPT=utf-8;j\xC3\xB6rg@x"));
+  EXPECT_FALSE(read->utf8);
+  const auto utf8 = parse_rcpt_parameters("ORCPT=utf-8;j\xC3\xB6rg@x");
+  ASSERT_TRUE(utf8);
+  EXPECT_TRUE(utf8->utf8);
+  // RFC 6533, section 3: what could not be written as itself is embedded, in one way only.
+  for (const char* text :
+       {"j\\x{F6}rg@x", "a\\x{20}b", "a\\x{2B}\\x{3D}\\x{5C}", "\\x{10FFFF}", "\\x{D7FF}"}) {
+    const auto embedded = parse_rcpt_parameters(std::string("ORCPT=utf-8;") + text);
+    ASSERT_TRUE(embedded) << text;
+    EXPECT_FALSE(embedded->utf8) << text;
+  }
+  for (const char* text :
+       {"j\\x{ZZ}rg", "\\x{f6}", "\\x{F6", "\\xF6", "\\x{}", "\\x{6}", "\\x{61}", "\\x{0F6}", "\\",
+        "\\x{D800}", "\\x{110000}", "\\x{00}", "\\x{1000000}", "a+2Bb", "\xC3"}) {
+    EXPECT_FALSE(parse_rcpt_parameters(std::string("ORCPT=utf-8;") + text)) << text;
+  }
 }
 
 TEST(RcptParameters, AreRefused) {
