@@ -6,6 +6,7 @@
 
 #include "ctl/json_access.h"
 #include "ctl/mail_folders.h"
+#include "daemon/control/vocabulary.h"
 
 namespace netd::ctl {
 
@@ -75,7 +76,7 @@ std::vector<std::string> values_of(std::string_view argument, std::string_view c
   }
   if (argument == "LEVEL") return {"debug", "info", "warning", "error"};
   if (argument == "--state") return {"ready", "delayed", "leased", "dead"};
-  if (argument == "KIND") return {"connection", "control", "fifo", "mail", "reload", "task"};
+  if (argument == "KIND") return {control::kEventKinds.begin(), control::kEventKinds.end()};
   return {};
 }
 

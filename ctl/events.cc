@@ -74,7 +74,7 @@ std::function<int(const Context&)> define_events(CLI::App& command) {
   const auto options = std::make_shared<EventOptions>();  // lives as long as the callback
   command
       .add_option("KIND", options->kinds,
-                  "only these: connection, task, mail, reload, control... ; default: all")
+                  "only these: connection, task, mail, reload...; default: all")
       ->type_name("TEXT");
   command.add_option("--listener", options->listener, "only of this listener")->type_name("NAME");
   command

@@ -94,10 +94,8 @@ std::string unknown_option(const CLI::App& app, const std::string& word) {
       for (const auto& one : option->get_lnames()) known.push_back("--" + one);
     }
   }
-  std::string message = "there is no option " + printable(name, kShownBytes);
-  const std::string meant = nearest_of(name, known);
-  if (!meant.empty()) message += ": did you mean " + meant + '?';
-  return message;
+  const std::string message = "there is no option " + printable(name, kShownBytes);
+  return message + did_you_mean(name, std::vector<std::string_view>(known.begin(), known.end()));
 }
 
 /// What the options that were given cannot all have been; empty when they can.

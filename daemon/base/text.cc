@@ -139,6 +139,12 @@ std::optional<std::uint64_t> parse_decimal(std::string_view text) {
   return value;
 }
 
+void append_decimal(std::string& out, std::uint64_t number) {
+  std::array<char, std::numeric_limits<std::uint64_t>::digits10 + 1> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  out.append(digits.data(), end);
+}
+
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   const auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
   const auto number = parse_decimal(text.substr(0, digits));
@@ -354,6 +360,11 @@ std::string_view nearest_word(std::string_view word, std::span<const std::string
     best_rank = rank;
   }
   return best;
+}
+
+std::string did_you_mean(std::string_view word, std::span<const std::string_view> known) {
+  const std::string_view meant = nearest_word(word, known);
+  return meant.empty() ? std::string() : ": did you mean " + std::string(meant) + "?";
 }
 
 }  // namespace netd

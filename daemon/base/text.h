@@ -51,6 +51,9 @@ void append_clean(std::string& out, std::string_view text);
 /// All of `text` as a decimal number: no sign, no space; nothing on overflow.
 [[nodiscard]] std::optional<std::uint64_t> parse_decimal(std::string_view text);
 
+/// The number's digits behind what `out` has.
+void append_decimal(std::string& out, std::uint64_t number);
+
 /// "250ms", "30s", "5min", "2h", "1d"; a bare "0". Nothing for anything else.
 [[nodiscard]] std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 
@@ -93,5 +96,16 @@ void append_utf8(std::string& out, std::uint32_t code);
 /// 64 bytes.
 [[nodiscard]] std::string_view nearest_word(std::string_view word,
                                             std::span<const std::string_view> known);
+/// ": did you mean WORD?" with the nearest; empty when there is none.
+[[nodiscard]] std::string did_you_mean(std::string_view word,
+                                       std::span<const std::string_view> known);
+/// The same of a table's rows, each with its name in that member.
+template <typename Row>
+[[nodiscard]] std::string did_you_mean(std::string_view word, std::span<const Row> rows,
+                                       std::string_view Row::* name) {
+  std::vector<std::string_view> known;
+  for (const Row& row : rows) known.push_back(row.*name);
+  return did_you_mean(word, known);
+}
 
 }  // namespace netd

@@ -4,7 +4,6 @@
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <iterator>
 #include <optional>
 
 #include "daemon/base/text.h"
@@ -259,12 +258,8 @@ class LineReader {
 };
 
 std::string unknown_command(std::string_view words) {
-  std::string message = "unknown command " + printable(words, 40);
-  std::vector<std::string_view> known;
-  std::ranges::transform(kCommandWords, std::back_inserter(known), &CommandWords::words);
-  const std::string_view meant = nearest_word(words, known);
-  if (!meant.empty()) message += ": did you mean " + std::string(meant) + "?";
-  return message;
+  return "unknown command " + printable(words, 40) +
+         did_you_mean(words, command_words(), &CommandWords::words);
 }
 
 Result<const CommandWords*> read_command(LineReader& line) {

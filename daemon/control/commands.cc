@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
-#include <vector>
 
 #include "daemon/base/text.h"
 #include "daemon/control/arguments.h"
@@ -63,12 +61,8 @@ std::span<const Command> commands() { return kCommands; }
 namespace {
 
 void unknown_type(const Call& call, std::string_view type) {
-  std::string message = "unknown type " + printable(type, 40);
-  std::vector<std::string_view> known;
-  std::ranges::transform(kCommands, std::back_inserter(known), &Command::type);
-  const std::string_view meant = nearest_word(type, known);
-  if (!meant.empty()) message += ": did you mean " + std::string(meant) + "?";
-  call.answer.error(code::kUnknownType, message);
+  call.answer.error(code::kUnknownType, "unknown type " + printable(type, 40) +
+                                            did_you_mean(type, commands(), &Command::type));
 }
 
 }  // namespace

@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "daemon/base/log.h"
+#include "daemon/base/text.h"
 #include "daemon/control/arguments.h"
 #include "daemon/control/commands.h"
 #include "daemon/control/report_json.h"
@@ -185,10 +187,32 @@ void run_stop(const Call& call) {
   call.services.daemon.stop();
 }
 
+namespace {
+
+std::string unknown_kind(std::string_view kind) {
+  const std::string message = "events: there is no kind " + printable(kind, 40);
+  if (const std::string meant = did_you_mean(kind, kEventKinds); !meant.empty()) {
+    return message + meant;
+  }
+  std::string all;
+  for (const std::string_view known : kEventKinds) {
+    if (!all.empty()) all += ", ";
+    all += known;
+  }
+  return message + ": there are " + all;
+}
+
+}  // namespace
+
 void run_subscribe(const Call& call) {
   Arguments arguments(call.members);
   auto kinds = arguments.texts("events", kMaxKinds, kMaxName).value_or(std::vector<std::string>());
   if (arguments.refused(call.answer)) return;
+  for (const std::string& kind : kinds) {
+    if (std::ranges::binary_search(kEventKinds, kind)) continue;
+    call.answer.error(code::kBadValue, unknown_kind(kind));
+    return;
+  }
   EventSubscriber* subscriber = call.caller.subscriber();
   if (subscriber == nullptr) {
     call.answer.error(code::kInvalidRequest, "events are only streamed over the control socket");

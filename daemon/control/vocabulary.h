@@ -1,6 +1,7 @@
 // Words and limits that both ends of the control channels agree on.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <string_view>
 
@@ -24,6 +25,13 @@ inline constexpr std::string_view kBusy = "busy";
 inline constexpr std::string_view kStopping = "stopping";
 inline constexpr std::string_view kUnreachable = "unreachable";  ///< no reader for the answer
 }  // namespace code
+
+/// The kinds of events, by which `subscribe` picks: the first word of each one's name. Sorted. That
+/// no entry of the daemon's log is of another kind: tests/lint/test_events.py.
+inline constexpr auto kEventKinds = std::to_array<std::string_view>(
+    {"access", "capture",  "config",  "connection", "control",  "descriptor", "fifo",   "forward",
+     "http",   "instance", "limit",   "listener",   "log",      "mail",       "reload", "reloaded",
+     "smtp",   "start",    "started", "stopped",    "stopping", "store",      "stored", "task"});
 
 /// Requests of one connection that may wait for their answers at a time; the next is read when the
 /// first of them is answered.

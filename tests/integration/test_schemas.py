@@ -123,7 +123,7 @@ REQUESTS = [
     {"type": "drain", "listener": "web"},
     {"type": "drain", "listener": "web", "resume": True},
     {"type": "drain", "listener": "none"},
-    {"type": "subscribe", "events": ["nothing"]},
+    {"type": "subscribe", "events": ["log"]},
 ]
 
 

@@ -1,7 +1,7 @@
 #include "daemon/protocols/http/proxy_head.h"
 
 #include <algorithm>
-#include <charconv>
+#include <array>
 
 #include "daemon/base/text.h"
 #include "daemon/protocols/http/fields.h"
@@ -10,12 +10,6 @@
 namespace netd::http {
 
 namespace {
-
-void append_number(std::string& out, std::uint64_t value) {
-  std::array<char, 20> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-  out.append(digits.data(), end);
-}
 
 void append_field(std::string& out, std::string_view name, std::string_view value) {
   out.append(name).append(": ").append(value).append("\r\n");
@@ -154,7 +148,7 @@ void append_request_fields(std::string& out, const ForwardedRequest& forwarded) 
         if (const auto hops = parse_decimal(field.value);
             request.method == Method::options && hops && *hops > 0) {
           out += "Max-Forwards: ";
-          append_number(out, *hops - 1);
+          append_decimal(out, *hops - 1);
           out += "\r\n";
           continue;
         }
@@ -288,7 +282,7 @@ void write_forwarded_request(std::string& out, const ForwardedRequest& forwarded
     out += "Transfer-Encoding: chunked\r\n";
   } else if (request.has(Name::content_length)) {
     out += "Content-Length: ";
-    append_number(out, forwarded.framing.content_length);
+    append_decimal(out, forwarded.framing.content_length);
     out += "\r\n";
   }
   if (forwarded.trailers) {
@@ -310,7 +304,7 @@ namespace {
 
 void append_status_line(std::string& out, const ResponseHead& head) {
   out += "HTTP/1.1 ";
-  append_number(out, static_cast<std::uint64_t>(head.status));
+  append_decimal(out, static_cast<std::uint64_t>(head.status));
   out.append(" ").append(head.reason).append("\r\n");
 }
 
@@ -335,7 +329,7 @@ void write_forwarded_answer(std::string& out, const ForwardedAnswer& answer) {
   out += answer.common;
   if (answer.has_length) {
     out += "Content-Length: ";
-    append_number(out, answer.length);
+    append_decimal(out, answer.length);
     out += "\r\n";
   } else if (answer.chunked) {
     out += "Transfer-Encoding: chunked\r\n";

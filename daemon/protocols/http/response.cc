@@ -1,18 +1,12 @@
 #include "daemon/protocols/http/response.h"
 
-#include <array>
-#include <charconv>
 #include <utility>
+
+#include "daemon/base/text.h"
 
 namespace netd::http {
 
 namespace {
-
-void append_number(std::string& out, std::uint64_t value) {
-  std::array<char, 20> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-  out.append(digits.data(), end);
-}
 
 /// Whether an answer of this status has content at all (RFC 9110, section 6.4.1).
 bool may_have_content(int status) { return status >= 200 && status != 204 && status != 304; }
@@ -127,7 +121,7 @@ std::string_view HeadWriter::write(const Response& response, Context context, st
     head_ += "HTTP/1.1 200 OK\r\n";
   } else {
     head_ += "HTTP/1.1 ";
-    append_number(head_, static_cast<std::uint64_t>(response.status));
+    append_decimal(head_, static_cast<std::uint64_t>(response.status));
     head_ += ' ';
     head_ += reason_phrase(response.status);
     head_ += "\r\n";
@@ -138,7 +132,7 @@ std::string_view HeadWriter::write(const Response& response, Context context, st
   head_ += response.fields;
   if (may_have_content(response.status)) {
     head_ += "Content-Length: ";
-    append_number(head_, response.body_length);
+    append_decimal(head_, response.body_length);
     head_ += "\r\n";
   }
   if (!context.keep_alive) {

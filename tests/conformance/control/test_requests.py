@@ -361,6 +361,9 @@ LISTS = [
     ("subscribe to a number", '{"type":"subscribe","events":[1]}', ["bad_value"]),
     ("subscribe to too many kinds", '{"type":"subscribe","events":[' + ",".join(['"a"'] * 1000) + "]}",
      ["bad_value"]),
+    ("subscribe to a kind that there is not", '{"type":"subscribe","events":["task","tusk"]}',
+     ["bad_value"]),
+    ("subscribe to an empty kind", '{"type":"subscribe","events":[""]}', ["bad_value"]),
     ("subscribe to a string", '{"type":"subscribe","events":"task"}', ["bad_value"]),
 ]
 

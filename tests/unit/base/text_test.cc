@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -55,6 +57,14 @@ TEST(NearestWord, PrefersSwapsAndThenTheSameBeginning) {
   EXPECT_EQ(nearest_word("stast", kKnown), "stats");
   EXPECT_EQ(nearest_word("tpo", kKnown), "top");
   EXPECT_EQ(nearest_word("tp", kKnown), "top");
+}
+
+TEST(Decimal, IsWrittenBehindWhatThereIs) {
+  std::string text = "x";
+  append_decimal(text, 0);
+  append_decimal(text, 120);
+  append_decimal(text, std::numeric_limits<std::uint64_t>::max());
+  EXPECT_EQ(text, "x012018446744073709551615");
 }
 
 TEST(NearestWord, IsNoneWhereThatWouldBeAGuess) {

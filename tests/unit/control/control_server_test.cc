@@ -425,6 +425,7 @@ TEST_F(ControlServerTest, NamesWhatIsWrongWithARequest) {
       {R"({"type":"disconnect"})", "missing_member"},
       {R"({"type":"drain","listener":"none"})", "not_found"},
       {R"({"type":"subscribe","events":"task"})", "bad_value"},
+      {R"({"type":"subscribe","events":["task","tusk"]})", "bad_value"},
       {R"({"type":"peek"})", "not_found"},
   };
   for (const auto& [request, code] : cases) {
@@ -440,6 +441,9 @@ TEST_F(ControlServerTest, NamesWhatIsWrongWithARequest) {
 TEST_F(ControlServerTest, SuggestsWhatMayHaveBeenMeant) {
   EXPECT_THAT(ask(R"({"type":"statsu"})"), HasSubstr("did you mean stat"));
   EXPECT_THAT(ask(R"({"type":"zzzzzzzz"})"), testing::Not(HasSubstr("did you mean")));
+  EXPECT_THAT(ask(R"({"type":"subscribe","events":["tasks"]})"), HasSubstr("did you mean task?"));
+  EXPECT_THAT(ask(R"({"type":"subscribe","events":["zzzz"]})"),
+              HasSubstr("there are access, capture, "));
 }
 
 TEST_F(ControlServerTest, MessagesSayWhereAndWhatWasFound) {
