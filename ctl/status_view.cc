@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ctl/humanize.h"
+#include "ctl/terminal_text.h"
 #include "daemon/base/text.h"
 
 namespace netd::ctl {
@@ -71,9 +72,7 @@ std::string service_line(const OrderedJson& status) {
 std::string cut_to(const std::string& lines, std::size_t columns) {
   std::string out;
   for (const auto line : split(lines, '\n')) {
-    std::size_t end = line.size();
-    while (display_width(line.substr(0, end)) > columns) --end;
-    out.append(line.substr(0, end)) += '\n';
+    out.append(start_that_fits(line, columns)) += '\n';
   }
   if (!out.empty()) out.pop_back();  // split() gives what follows the last line end, too
   return out;

@@ -4,12 +4,9 @@
 #include <numeric>
 #include <utility>
 
-namespace netd::ctl {
+#include "ctl/terminal_text.h"
 
-std::size_t display_width(std::string_view text) {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
+namespace netd::ctl {
 
 Table::Table(std::vector<std::string> headings) : headings_(std::move(headings)) {
   for (auto& heading : headings_) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "ctl/terminal.h"
@@ -15,7 +14,7 @@ class Table {
   explicit Table(std::vector<std::string> headings);
   void add(std::vector<std::string> cells);
   [[nodiscard]] bool empty() const { return rows_.empty(); }
-  /// Characters of the longest line.
+  /// Columns of the longest line.
   [[nodiscard]] std::size_t width() const;
   [[nodiscard]] std::string text(const Terminal& terminal) const;
   /// The rows as columns where the table is wider than the terminal and so is not.
@@ -28,8 +27,5 @@ class Table {
   std::vector<bool> right_;
   std::vector<std::vector<std::string>> rows_;
 };
-
-/// Characters, as far as they are one column each.
-[[nodiscard]] std::size_t display_width(std::string_view text);
 
 }  // namespace netd::ctl

@@ -1,6 +1,7 @@
 #include "ctl/terminal_text.h"
 
 #include <unistd.h>
+#include <wchar.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -59,6 +60,13 @@ std::string_view first_character(std::string_view text) {
   return is_utf8(character) ? character : text.substr(0, 1);
 }
 
+/// Of what first_character() gave.
+std::size_t columns_of(std::string_view character) {
+  if (character.size() == 1) return 1;
+  const int columns = ::wcwidth(static_cast<wchar_t>(code_point(character)));
+  return columns < 0 ? 1 : static_cast<std::size_t>(columns);
+}
+
 void append_character(std::string& out, std::string_view character, bool ascii) {
   const std::uint32_t code = is_utf8(character) ? code_point(character) : 0;
   if (is_harmless(code, ascii)) {
@@ -85,6 +93,27 @@ std::string shown(std::string_view text, int fd) {
     text.remove_prefix(character.size());
   }
   return out;
+}
+
+std::string_view start_that_fits(std::string_view text, std::size_t columns) {
+  std::size_t end = 0;
+  for (std::size_t used = 0; end < text.size();) {
+    const std::string_view character = first_character(text.substr(end));
+    used += columns_of(character);
+    if (used > columns) break;
+    end += character.size();
+  }
+  return text.substr(0, end);
+}
+
+std::size_t display_width(std::string_view text) {
+  std::size_t columns = 0;
+  while (!text.empty()) {
+    const std::string_view character = first_character(text);
+    columns += columns_of(character);
+    text.remove_prefix(character.size());
+  }
+  return columns;
 }
 
 std::string TerminalText::add(std::string_view piece) {

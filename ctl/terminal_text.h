@@ -15,7 +15,14 @@ namespace netd::ctl {
 /// `fd`: where it will be shown.
 [[nodiscard]] std::string shown(std::string_view text, int fd = STDOUT_FILENO);
 
-/// The same for a stream that comes in pieces: lines and tabs stay what they are.
+/// How many columns of a terminal the text takes, as wcwidth(3) has it in the user's locale: East
+/// Asian characters two, those that combine with the one before none. What the locale does not
+/// know, and a byte that is no character, one.
+[[nodiscard]] std::size_t display_width(std::string_view text);
+/// The whole characters at the start of the text that so many columns hold.
+[[nodiscard]] std::string_view start_that_fits(std::string_view text, std::size_t columns);
+
+/// shown() for a stream that comes in pieces: lines and tabs stay what they are.
 class TerminalText {
  public:
   /// What may be shown by now. A character that is not whole yet is kept back.

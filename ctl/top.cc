@@ -22,6 +22,7 @@
 #include "ctl/json_access.h"
 #include "ctl/printers.h"
 #include "ctl/status_view.h"
+#include "ctl/terminal_text.h"
 #include "ctl/top_model.h"
 #include "ctl/waiting.h"
 
@@ -106,12 +107,7 @@ class Screen {
 
   /// Bytes of what fits into a row.
   static std::size_t fitting(const std::string& text) {
-    std::size_t end = text.size();
-    while (end > 0 && display_width(std::string_view(text).substr(0, end)) >
-                          static_cast<std::size_t>(std::max(COLS, 1))) {
-      --end;
-    }
-    return end;
+    return start_that_fits(text, static_cast<std::size_t>(std::max(COLS, 1))).size();
   }
 
   SCREEN* const screen_;

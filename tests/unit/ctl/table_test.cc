@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <clocale>
+
 namespace netd::ctl {
 namespace {
 
@@ -14,6 +16,19 @@ TEST(Table, AlignsItsColumns) {
             "NAME    COUNT  ADDRESS\n"
             "é           7  x y\n"
             "longer  12345\n");
+}
+
+TEST(Table, AlignsWhatIsWideOrHasNoWidth) {
+  ASSERT_NE(std::setlocale(LC_CTYPE, "C.UTF-8"), nullptr);
+  Table table({"NAME", "QUEUE"});
+  table.add({"日本語", "a"});
+  table.add({"e\u0301t\u00e9", "b"});
+  EXPECT_EQ(table.text(Terminal()),
+            "NAME    QUEUE\n"
+            "日本語  a\n"
+            "e\u0301t\u00e9     b\n");
+  EXPECT_EQ(table.width(), 13U);
+  (void)std::setlocale(LC_CTYPE, "C");
 }
 
 TEST(Table, ColoursOnlyWhereTheTerminalHasThem) {

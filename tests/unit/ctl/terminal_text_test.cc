@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <clocale>
+
 namespace netd::ctl {
 namespace {
 
@@ -54,6 +56,17 @@ TEST(TerminalText, KeepsTheLinesAndTabsOfAStream) {
   EXPECT_EQ(text.add("\nd\r"), "\r\nd");
   EXPECT_EQ(text.add("e"), "\\x0de");
   EXPECT_EQ(text.rest(), "");
+}
+
+TEST(TerminalText, IsCutBetweenCharacters) {
+  ASSERT_NE(std::setlocale(LC_CTYPE, "C.UTF-8"), nullptr);
+  EXPECT_EQ(start_that_fits("a日本", 5), "a日本");
+  EXPECT_EQ(start_that_fits("a日本", 4), "a日");
+  EXPECT_EQ(start_that_fits("a日本", 2), "a");
+  EXPECT_EQ(start_that_fits("e\u0301f", 1), "e\u0301");
+  EXPECT_EQ(start_that_fits("x", 0), "");
+  (void)std::setlocale(LC_CTYPE, "C");
+  EXPECT_EQ(display_width("日\xff"), 2U);  // who does not know the character counts one
 }
 
 }  // namespace
