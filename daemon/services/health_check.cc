@@ -20,6 +20,21 @@ unsigned status_of(std::string_view answer) {
   return http && code && *code >= 100 ? static_cast<unsigned>(*code) : 0;
 }
 
+/// Answers that another follows (RFC 9110, section 15.2). A protocol that nobody asked for does not
+/// make 101 one of them.
+bool is_interim(unsigned status) { return status >= 100 && status < 200 && status != 101; }
+
+/// What stands behind the interim answers that are there as a whole.
+std::string_view without_interim(std::string_view input) {
+  constexpr std::string_view kHeadEnd = "\r\n\r\n";
+  while (input.size() >= kStatusEnd && is_interim(status_of(input))) {
+    const auto end = input.find(kHeadEnd);
+    if (end == std::string_view::npos) break;
+    input.remove_prefix(end + kHeadEnd.size());
+  }
+  return input;
+}
+
 }  // namespace
 
 /// The session of the check's connection.
@@ -35,8 +50,10 @@ class HealthCheck::Probe final : public Session {
     }
   }
   std::size_t on_data(std::string_view input) override {
-    if (input.size() < kStatusEnd) return 0;
-    const unsigned status = status_of(input);
+    const std::string_view rest = without_interim(input);
+    if (rest.size() < kStatusEnd) return input.size() - rest.size();
+    const unsigned status = status_of(rest);
+    if (is_interim(status)) return input.size() - rest.size();  // its end is still on its way
     if (status >= 200 && status < 400) {
       check_.finish({});
     } else if (status == 0) {

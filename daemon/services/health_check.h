@@ -25,7 +25,8 @@ class HealthCheck final : private ConnectionOwner {
   using Done = std::function<void(const Result<void>& outcome)>;
 
   /// `path` empty: a connection that is accepted is enough; else an HTTP GET of it must be answered
-  /// with a status from 200 to 399. `io` and `instance` must outlive the check.
+  /// with a status from 200 to 399, whatever interim answers precede it. `io` and `instance` must
+  /// outlive the check.
   HealthCheck(IoContext& io, const SharedInstance& instance, std::string path,
               std::chrono::milliseconds timeout);
   ~HealthCheck() override;

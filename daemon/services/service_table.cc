@@ -4,6 +4,8 @@
 #include <random>
 #include <utility>
 
+#include "daemon/base/log.h"
+
 namespace netd::services {
 
 namespace {
@@ -24,6 +26,13 @@ std::unique_ptr<Resolver> make_resolver(const Endpoint& address, const Clock& cl
 std::size_t random_below(std::size_t count) {
   thread_local std::minstd_rand engine(std::random_device{}());
   return static_cast<std::size_t>(engine()) % count;
+}
+
+LogEntry entry_of(LogLevel level, std::string_view event, const SharedService& service,
+                  const SharedInstance& instance) {
+  LogEntry entry(level, event);
+  entry.field("NETD_SERVICE", service.name).field("NETD_INSTANCE", instance.address().text());
+  return entry;
 }
 
 }  // namespace
@@ -121,8 +130,22 @@ void InstanceChoice::connected(Monotonic now) {
 
 void InstanceChoice::failed(std::string why, Monotonic now) {
   connected(now);
-  service_.instances[current_]->failed(now, now - chosen_at_);
+  SharedInstance& instance = *service_.instances[current_];
+  instance.failed(now, now - chosen_at_);
+  if (!service_.name.empty() && instance.trouble().begins("", why, now)) {
+    entry_of(LogLevel::warning, "instance_failed", service_, instance)
+        .send("service " + service_.name + ": " + instance.address().text() +
+              " fails clients: " + why);
+  }
   tried_.emplace_back(current_, std::move(why));
+}
+
+void InstanceChoice::served() {
+  SharedInstance& instance = *service_.instances[current_];
+  if (!instance.trouble().ends()) return;
+  entry_of(LogLevel::info, "instance_recovered", service_, instance)
+      .send("service " + service_.name + ": " + instance.address().text() +
+            " serves clients again");
 }
 
 std::string InstanceChoice::account() const {

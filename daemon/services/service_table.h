@@ -11,6 +11,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/endpoint.h"
+#include "daemon/base/trouble.h"
 #include "daemon/net/resolver.h"
 
 namespace netd::services {
@@ -44,6 +45,8 @@ class SharedInstance {
   /// A client was failed, after it had waited for `cost`.
   void failed(Monotonic now, Duration cost);
   [[nodiscard]] bool failed_lately(Monotonic now) const;
+  /// That it fails clients, which its health checks need not notice.
+  [[nodiscard]] Trouble& trouble() { return trouble_; }
 
  private:
   const Endpoint address_;
@@ -51,11 +54,12 @@ class SharedInstance {
   const std::unique_ptr<Resolver> resolver_;
   std::atomic<Health> health_{Health::unknown};
   std::atomic<Monotonic::rep> penalty_until_{0};
+  Trouble trouble_;
 };
 
 /// Immutable, but for the instances' own state.
 struct SharedService {
-  std::string name;
+  std::string name;  ///< empty: a single address that a listener names itself
   // shared_ptr: generations of the configuration share the instances that stay, and each of them is
   // kept alive by the sessions opened under it.
   std::vector<std::shared_ptr<SharedInstance>> instances;
@@ -99,8 +103,11 @@ class InstanceChoice {
   [[nodiscard]] Duration begin_connecting(Monotonic now);
   /// It is there.
   void connected(Monotonic now);
-  /// Notes why the instance that was chosen last did not do, and has the next clients try it last.
+  /// Notes why the instance that was chosen last did not do, has the next clients try it last, and
+  /// tells the journal when that is news.
   void failed(std::string why, Monotonic now);
+  /// The instance that was chosen last does its work.
+  void served();
   /// What to say when none is left: which were tried, and what came of it; or that none is healthy.
   [[nodiscard]] std::string account() const;
 

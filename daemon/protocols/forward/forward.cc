@@ -20,7 +20,6 @@ Target::Target(std::string listener, std::string text, const Clock& clock, Resol
   const auto address = Endpoint::parse(text_);
   if (!address) return;
   auto service = std::make_shared<services::SharedService>();
-  service->name = text_;
   service->instances.push_back(
       std::make_shared<services::SharedInstance>(*address, clock, std::move(look_up)));
   endpoint_ = std::move(service);

@@ -80,6 +80,7 @@ void ClientSession::give_up(const std::string& why) {
 void ClientSession::on_upstream_open() {
   connected_ = true;
   settings_.target->reached();
+  choice_.served();
   keep_alive(connection().fd());
   keep_alive(upstream_->fd());
   upstream_->set_idle_timeout(settings_.idle_timeout);

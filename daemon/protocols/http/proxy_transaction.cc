@@ -372,7 +372,7 @@ void ProxyTransaction::begin_tunnel(const ResponseHead& head, const ConnectionOp
               .date = handler_.date_field(unix_seconds(client_connection_.dispatcher().clock())),
               .upgrade = true});
   status_ = head.status;
-  answer_begun_ = true;
+  begin_answering();
   phase_ = Phase::tunnel;
   request_ = {};
   const auto timeout = handler_.service().tunnel_timeout;
@@ -381,6 +381,12 @@ void ProxyTransaction::begin_tunnel(const ResponseHead& head, const ConnectionOp
   client_connection_.set_full_duplex();
   flush();
   if (phase_ == Phase::tunnel) client_.on_proxy_tunnel();
+}
+
+/// The client is about to get it: from here on another instance cannot help.
+void ProxyTransaction::begin_answering() {
+  answer_begun_ = true;
+  choice_.served();
 }
 
 void ProxyTransaction::begin_answer(const ResponseHead& head, const ConnectionOptions& options) {
@@ -398,7 +404,7 @@ void ProxyTransaction::begin_answer(const ResponseHead& head, const ConnectionOp
   client_keep_alive_ = client_.may_keep_alive() && body_complete_ && !(length_unknown && http_1_0_);
   upstream_keep_alive_ = framing.keep_alive;
   status_ = head.status;
-  answer_begun_ = true;
+  begin_answering();
   doubts_delivery_ = false;
   upstream_->connection().set_idle_timeout(handler_.service().answer_timeout);
   write_forwarded_answer(

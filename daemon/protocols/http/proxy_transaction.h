@@ -118,6 +118,7 @@ class ProxyTransaction final : public DeferredDeletable, private UpstreamUser {
   std::size_t take_body(std::string_view input);
   void take_interim(const ResponseHead& head, const ConnectionOptions& options);
   void begin_tunnel(const ResponseHead& head, const ConnectionOptions& options);
+  void begin_answering();
   void begin_answer(const ResponseHead& head, const ConnectionOptions& options);
   void take_content(std::string_view content);
   void take_trailer(std::string_view line);

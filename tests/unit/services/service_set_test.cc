@@ -146,6 +146,19 @@ TEST_F(ServiceSetTest, AsksOverHttpWhereAPathIsGiven) {
   EXPECT_EQ(instance().reason(), "answered something else than HTTP");
 }
 
+TEST_F(ServiceSetTest, InterimAnswersAreNotTheVerdict) {
+  Answerer server(*dispatcher_, "tcp:127.0.0.1:0",
+                  "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+                  "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  apply(server.endpoint(), "/healthz");
+  until([&] { return instance().health() == Health::healthy; });
+  server.set_answer("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 Service Unavailable\r\n\r\n");
+  until([&] { return instance().health() == Health::unhealthy; });
+  EXPECT_EQ(instance().reason(), "answered HTTP 503");
+  server.set_answer("HTTP/1.1 101 Switching Protocols\r\n\r\nHTTP/1.1 200 OK\r\n\r\n");
+  until([&] { return instance().reason() == "answered HTTP 101"; });
+}
+
 TEST_F(ServiceSetTest, OneThatSaysNothingIsUnhealthyAfterTheTimeout) {
   const auto silent = open_sockets(*Endpoint::parse("tcp:127.0.0.1:0"), 1, false, {});
   ASSERT_TRUE(silent);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/support/fake_clock.h"
+#include "tests/support/log_capture.h"
 
 namespace netd::services {
 namespace {
@@ -73,6 +74,42 @@ TEST_F(InstanceChoiceTest, TriesWhatFailedAMomentAgoLast) {
   }
   at(0).set_health(Health::healthy);
   EXPECT_FALSE(at(0).failed_lately(clock_.now()));
+}
+
+TEST_F(InstanceChoiceTest, TellsOnceThatAnInstanceFailsItsClientsAndThatItNoLongerDoes) {
+  const test::LogCapture log;
+  at(1).set_health(Health::unhealthy);
+  at(2).set_health(Health::unhealthy);
+  for (int i = 0; i < 3; ++i) {
+    InstanceChoice choice(service_, 8s);
+    ASSERT_EQ(choice.next(clock_.now()), 0U);
+    choice.failed("closed the connection without an answer", clock_.now());
+    at(0).set_health(Health::healthy);  // its checks see nothing of it
+  }
+  ASSERT_EQ(log.entries("instance_failed").size(), 1U);
+  const auto entry = log.entries("instance_failed")[0];
+  EXPECT_EQ(entry.level, LogLevel::warning);
+  EXPECT_EQ(entry.field("NETD_SERVICE"), "users");
+  EXPECT_EQ(entry.field("NETD_INSTANCE"), "tcp:127.0.0.1:1");
+  EXPECT_EQ(
+      entry.message,
+      "service users: tcp:127.0.0.1:1 fails clients: closed the connection without an answer");
+  for (int i = 0; i < 2; ++i) {
+    InstanceChoice choice(service_, 8s);
+    ASSERT_EQ(choice.next(clock_.now()), 0U);
+    choice.served();
+  }
+  ASSERT_EQ(log.entries("instance_recovered").size(), 1U);
+  EXPECT_EQ(log.entries().size(), 2U);
+}
+
+TEST_F(InstanceChoiceTest, LeavesASingleAddressToItsListenerToTell) {
+  const test::LogCapture log;
+  service_.name.clear();
+  InstanceChoice choice(service_, 8s);
+  ASSERT_NE(choice.next(clock_.now()), InstanceChoice::kNone);
+  choice.failed("no", clock_.now());
+  EXPECT_TRUE(log.entries().empty());
 }
 
 TEST_F(InstanceChoiceTest, AvoidsLongerWhatCostMore) {
