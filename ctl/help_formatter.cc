@@ -29,6 +29,13 @@ class HelpFormatter final : public CLI::Formatter {
     return out.str();
   }
 
+  /// CLI11 shows an argument of one or two words as "TARGET(1x)".
+  std::string make_option_usage(const CLI::Option* option) const override {
+    const std::string name = make_option_name(option, true);
+    const std::string shown = option->get_expected_max() > 1 ? name + "..." : name;
+    return option->get_required() ? shown : "[" + shown + "]";
+  }
+
  private:
   static constexpr std::size_t kOptionColumn = 34;
   static constexpr std::size_t kCommandColumn = 16;

@@ -158,7 +158,7 @@ std::string decode_base64(std::string_view text) {
   int count = 0;
   for (const char c : text) {
     if (c == '=') break;
-    const int value = kBase64Values[static_cast<unsigned char>(c)];
+    const std::int8_t value = kBase64Values[static_cast<unsigned char>(c)];
     if (value < 0) continue;
     bits = bits << 6 | static_cast<std::uint32_t>(value);
     count += 6;

@@ -1,11 +1,16 @@
 """netctl as people and programs use it."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
+import re
 import shlex
+import signal
+import struct
 import subprocess
+import termios
 
 import pytest
 from netd_process import DEADLINE, NETCTL, until
@@ -195,7 +200,8 @@ def test_usage_errors_are_exit_2(daemon, arguments, text):
 
 
 def test_refusals_are_exit_1(daemon):
-    for arguments in (["drain", "none"], ["disconnect", "999999"], ["task", "show", "none"]):
+    for arguments in (["drain", "none"], ["disconnect", "999999"], ["task", "show", "none"],
+                      ["events", "task", "tusk"]):
         result = daemon.netctl(*arguments)
         assert (result.returncode, result.stdout) == (1, "")
         assert result.stderr.startswith("netctl: ")
@@ -240,10 +246,13 @@ def test_every_command_explains_itself(daemon):
     commands += [f"task {name}" for name in ("add", "take", "done", "fail", "give-back", "touch", "list",
                                              "show", "stats", "kick", "delete", "pause", "resume",
                                              "wait")]
+    commands += ["echo", "connect", "http", "scan", "call", "latency", "throughput", "mail send"]
     for command in commands:
         result = daemon.netctl(*command.split(), "--help")
         assert result.returncode == 0, command
         assert f"Example:\n  netctl {command}" in result.stdout
+        assert re.fullmatch(rf"Usage: netctl {command} \[OPTIONS\](?: \[?[A-Z]+(?:\.\.\.)?\]?)*",
+                            result.stdout.splitlines()[1]), result.stdout
         assert command.split()[0] in top.stdout
 
 
@@ -303,12 +312,51 @@ PRINTING = """
 """
 
 
-@pytest.mark.parametrize("words", [line.strip() for line in PRINTING.replace("\n", "|").split("|") if line.strip()])
+PRINTERS = [line.strip() for line in PRINTING.replace("\n", "|").split("|") if line.strip()]
+
+
+def printer(daemon, words):
+    """As a shell takes it, with something to print."""
+    daemon.control({"type": "produce", "task": {"data": 1}})
+    return f"exec '{NETCTL}' --socket '{daemon.control_path}' " + words.format(
+        echo=f"127.0.0.1:{daemon.port('echo')}", dir=daemon.folder)
+
+
+@pytest.mark.parametrize("words", PRINTERS)
+def test_a_pipe_that_nobody_reads_ends_it_quietly(daemon, words):
+    command = printer(daemon, words)
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = subprocess.run(["bash", "-c", command], stdin=subprocess.DEVNULL, stdout=writer,
+                            stderr=subprocess.PIPE, text=True, timeout=DEADLINE, check=False)
+    os.close(writer)
+    assert result.stderr == "" and result.returncode == -signal.SIGPIPE
+
+
+@pytest.mark.parametrize("words", [words for words in PRINTERS if "bogus" not in words])
+def test_a_terminal_of_20_columns(daemon, words):
+    """Where not even a table fits, everything is still said."""
+    command = printer(daemon, words)
+    wide = subprocess.run(["bash", "-c", command], stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=DEADLINE, check=False)
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 20, 0, 0))
+    process = subprocess.Popen(["bash", "-c", printer(daemon, words)], stdin=subprocess.DEVNULL,
+                               stdout=slave, stderr=slave)
+    os.close(slave)
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal's other end is gone
+        while data := os.read(master, 65536):
+            shown += data
+    os.close(master)
+    assert process.wait(DEADLINE) == wide.returncode == 0, (wide, shown)
+    assert bool(shown) == bool(wide.stdout)
+
+
+@pytest.mark.parametrize("words", PRINTERS)
 def test_what_cannot_be_written_is_an_error(daemon, words):
     """On a full disk, and where netctl was started without standard output or any of the three."""
-    daemon.control({"type": "produce", "task": {"data": 1}})
-    command = f"exec '{NETCTL}' --socket '{daemon.control_path}' " + words.format(
-        echo=f"127.0.0.1:{daemon.port('echo')}", dir=daemon.folder)
+    command = printer(daemon, words)
     for redirection, told in ((">/dev/full </dev/null", True), (">&- </dev/null", True),
                               ("<&- >&- 2>&-", False)):
         daemon.control({"type": "produce", "task": {"data": 1}})
