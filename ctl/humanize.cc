@@ -65,15 +65,15 @@ std::string human_seconds(double seconds) {
   return two_parts(seconds, 86'400, "d", 3600, "h");
 }
 
-std::string human_milliseconds(double milliseconds) {
+std::string human_milliseconds(double time_ms) {
   const auto three_digits = [](double value) {
     return decimal_text(value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0);
   };
-  if (milliseconds < 0.9995) {
-    return three_digits(milliseconds * 1000) + (has_symbols() ? " µs" : " us");
+  if (time_ms < 0.9995) {
+    return three_digits(time_ms * 1000) + (has_symbols() ? " µs" : " us");
   }
-  if (milliseconds < 999.5) return three_digits(milliseconds) + " ms";
-  return three_digits(milliseconds / 1000) + " s";
+  if (time_ms < 999.5) return three_digits(time_ms) + " ms";
+  return three_digits(time_ms / 1000) + " s";
 }
 
 std::string local_time(double unix_seconds) {

@@ -11,6 +11,7 @@ namespace netd::ctl {
 
 using std::chrono::milliseconds;
 using Moment = std::chrono::steady_clock::time_point;
+[[nodiscard]] inline Moment now() { return std::chrono::steady_clock::now(); }
 /// Nothing: for ever.
 using Deadline = std::optional<Moment>;
 

@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "ctl/printers.h"
+#include "ctl/waiting.h"
 #include "daemon/control/json_text.h"
 
 namespace netd::ctl {
@@ -25,8 +26,6 @@ std::string seconds_text(milliseconds time) {
   const std::string object = writer.object();  // {"s":60}
   return object.substr(5, object.size() - 6);
 }
-
-Moment now() { return std::chrono::steady_clock::now(); }
 
 }  // namespace
 

@@ -12,6 +12,7 @@
 
 #include "ctl/clients/load.h"
 #include "ctl/clients/load_pattern.h"
+#include "ctl/waiting.h"
 
 namespace netd::ctl {
 
@@ -24,8 +25,6 @@ using Time = Moment::duration;
 constexpr std::size_t kWindow = 64;
 // What is older than so many later ones is lost, even if it comes.
 constexpr std::size_t kTracked = 65536;
-
-Moment now() { return std::chrono::steady_clock::now(); }
 
 double seconds_of(Time time) { return std::chrono::duration<double>(time).count(); }
 

@@ -5,12 +5,11 @@
 #include <optional>
 
 #include "ctl/clients/http_request.h"
+#include "ctl/waiting.h"
 
 namespace netd::ctl {
 
 namespace {
-
-Moment now() { return std::chrono::steady_clock::now(); }
 
 double since(Moment begin) {
   return std::chrono::duration<double, std::milli>(now() - begin).count();

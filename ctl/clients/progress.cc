@@ -5,14 +5,11 @@
 
 #include "ctl/humanize.h"
 #include "ctl/terminal.h"
+#include "ctl/waiting.h"
 
 namespace netd::ctl {
 
-namespace {
-
-Moment now() { return std::chrono::steady_clock::now(); }
-
-}  // namespace
+namespace {}  // namespace
 
 std::string progress_line(std::uint64_t done, std::optional<std::uint64_t> total, double seconds,
                           unsigned columns) {

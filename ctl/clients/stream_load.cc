@@ -11,6 +11,7 @@
 
 #include "ctl/clients/load.h"
 #include "ctl/clients/load_pattern.h"
+#include "ctl/waiting.h"
 
 namespace netd::ctl {
 
@@ -19,8 +20,6 @@ namespace {
 double seconds_between(Moment begin, Moment end) {
   return std::chrono::duration<double>(end - begin).count();
 }
-
-Moment now() { return std::chrono::steady_clock::now(); }
 
 struct Stream {
   UniqueFd fd;

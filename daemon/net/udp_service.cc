@@ -22,7 +22,7 @@ constexpr std::size_t kIpv4Header = 20;
 constexpr std::size_t kIpv6Header = 40;
 constexpr std::size_t kMaxAnswerFactor = 2;
 // Answers up to this size can be joined: no path is narrower (RFC 8200, section 5: 1280 bytes).
-constexpr std::size_t kMaxSegment = 1280 - kIpv6Header - kUdpHeader;
+constexpr std::size_t kMaxDatagramSegment = 1280 - kIpv6Header - kUdpHeader;
 // Batches that one readiness takes before others get their turn.
 constexpr int kBatchesPerTurn = 8;
 
@@ -169,7 +169,7 @@ std::size_t UdpService::add_answer(std::size_t messages, std::size_t answer,
     // last of which may be shorter: the way through the kernel is paid once for all of them.
     msghdr& last = b.out[messages - 1].msg_hdr;
     const std::size_t segment = last.msg_iov[0].iov_len;
-    const bool fits = size > 0 && size <= segment && segment <= kMaxSegment &&
+    const bool fits = size > 0 && size <= segment && segment <= kMaxDatagramSegment &&
                       last.msg_iov[last.msg_iovlen - 1].iov_len == segment;
     if (fits &&
         same_bytes(last.msg_name, last.msg_namelen, question.msg_name, question.msg_namelen) &&

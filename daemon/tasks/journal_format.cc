@@ -15,7 +15,7 @@ namespace {
 using Kind = StoreOp::Kind;
 
 constexpr std::string_view kHeaderMagic{"netd task log\r\n\0", 16};
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kJournalVersion = 1;
 constexpr std::string_view kFrameMagicText = "NFRM";
 constexpr std::uint32_t kFrameMagic = 0x4d52464e;  // the same as a number
 constexpr std::size_t kHeaderSize = 40;
@@ -187,7 +187,7 @@ std::string encode_header(const JournalHeader& header) {
   put_number(fields, header.generation);
   put_number(fields, header.size);
   std::string bytes(kHeaderMagic);
-  put_number(bytes, kVersion);
+  put_number(bytes, kJournalVersion);
   put_number(bytes, crc32c(fields));
   bytes += fields;
   bytes.resize(kFirstFrame, '\0');
@@ -199,7 +199,7 @@ std::optional<JournalHeader> decode_header(std::string_view bytes) {
   Reader reader(bytes.substr(kHeaderMagic.size(), kHeaderSize - kHeaderMagic.size()));
   const auto version = reader.number<std::uint32_t>();
   const auto sum = reader.number<std::uint32_t>();
-  if (version != kVersion || sum != crc32c(reader.left())) return std::nullopt;
+  if (version != kJournalVersion || sum != crc32c(reader.left())) return std::nullopt;
   const auto generation = reader.number<std::uint64_t>();
   const auto size = reader.number<std::uint64_t>();
   return JournalHeader{.generation = generation, .size = size};

@@ -20,7 +20,7 @@ namespace netd::tasks {
 namespace {
 
 constexpr std::int64_t kApplicationId = 0x6e657464;  // "netd", PRAGMA application_id
-constexpr int kVersion = 1;                          // PRAGMA user_version
+constexpr int kDatabaseVersion = 1;                  // PRAGMA user_version
 
 // What a store of version 1 is. begin_journal() and end_journal() lead to version 2 and back.
 constexpr const char* kSchema = R"sql(
@@ -193,7 +193,7 @@ Result<void> SqliteStore::check() {
   if (*application != kApplicationId) return fail("not a store of netd's tasks");
   const auto version = query("PRAGMA user_version");
   if (!version) return std::unexpected(version.error());
-  if (*version != kVersion && *version != kFormatWithJournal) {
+  if (*version != kDatabaseVersion && *version != kFormatWithJournal) {
     return fail("written by a later netd (format " + std::to_string(*version) +
                 ", this one reads 1 to " + std::to_string(kFormatWithJournal) + ")");
   }

@@ -1,8 +1,10 @@
-"""What tests/run does once the packages are there: steps in an order that fails early, a log for
-each, and one summary line at the end."""
+"""What tests/run does once the packages are there: steps in lanes, a log for each, and one summary
+line at the end."""
 
 import argparse
 import dataclasses
+import enum
+import functools
 import hashlib
 import json
 import os
@@ -20,7 +22,7 @@ LOGS = ROOT / "build" / "test-log"
 JOBS = os.cpu_count() or 2
 PYTEST = ["/usr/bin/python3", "-m", "pytest", "-q", "-c", "tests/pytest.ini", "--rootdir", "tests"]
 LAST_FAILED = ["--last-failed", "--last-failed-no-failures=none"]
-OBJECT = re.compile(r" -o (\S+)")  # of a compiler's command line
+INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)  # from the top folder, as all of ours
 LAST_LINES = 120  # of a failed step's log, shown at once
 # So few failures may be a machine that was busy at the wrong moment: they are run again, once, and
 # named at the end. More are not, and what a sanitizer has found never is.
@@ -172,44 +174,38 @@ def step_lint(step):
         step.count(step.command(["mandoc", "-Tlint", "-Wwarning", page], check=False) == 0)
 
 
-def tidy_key(source, dependencies):
+@functools.cache
+def own_includes(name):
+    """The headers of ours that a file includes itself."""
+    return [found for found in INCLUDE.findall((ROOT / name).read_text()) if (ROOT / found).is_file()]
+
+
+def tidy_key(source):
     """What the findings of clang-tidy on one file depend on."""
+    files = {".clang-tidy", source} | ({"tests/.clang-tidy"} if source.startswith("tests/") else set())
+    found = [source]
+    while found:
+        found = [header for name in found for header in own_includes(name) if header not in files]
+        files.update(found)
     key = hashlib.sha256()
-    checks = [".clang-tidy"] + (["tests/.clang-tidy"] if source.startswith("tests/") else [])
-    for path in [*checks, source, *sorted(dependencies)]:
-        key.update(path.encode() + b"\0" + (ROOT / path).read_bytes() + b"\0")
+    for name in sorted(files):
+        key.update(name.encode() + b"\0" + (ROOT / name).read_bytes() + b"\0")
     return key.hexdigest()
-
-
-def own_dependencies(build):
-    """The headers of ours that each object was made from, as ninja recorded them."""
-    listed = subprocess.run(["ninja", "-C", str(build), "-t", "deps"], text=True,
-                            capture_output=True, check=False).stdout
-    result, current = {}, set()
-    for line in listed.splitlines():
-        if line and not line.startswith(" "):
-            current = result.setdefault(line.split(":", 1)[0], set())
-        elif line.strip():
-            path = pathlib.Path(build, line.strip()).resolve()
-            if path.is_relative_to(ROOT) and not path.is_relative_to(ROOT / "build"):
-                current.add(path.relative_to(ROOT).as_posix())
-    return result
 
 
 def step_tidy(step):
     """clang-tidy over every source; what it has passed before, unchanged, is not read again."""
-    build = ROOT / "build" / "release"
+    build = ROOT / "build" / "tidy"  # only for the command of each source
+    step.command(["cmake", "--preset", "release", "-B", str(build), "-DNETD_TESTS=ON",
+                  "-DNETD_UNITY_TESTS=OFF"])
     passed_before = ROOT / "build" / "tidy-passed"
     passed_before.mkdir(parents=True, exist_ok=True)
-    dependencies = own_dependencies(build)
     work = []
     for entry in json.loads((build / "compile_commands.json").read_text()):
         source = pathlib.Path(entry["file"])
-        if not source.is_relative_to(ROOT) or source.is_relative_to(ROOT / "build"):
-            continue
-        name = source.relative_to(ROOT).as_posix()
-        headers = dependencies.get(OBJECT.search(entry["command"])[1], ())
-        work.append((name, passed_before / tidy_key(name, headers)))
+        if source.is_relative_to(ROOT) and not source.is_relative_to(ROOT / "build"):
+            name = source.relative_to(ROOT).as_posix()
+            work.append((name, passed_before / tidy_key(name)))
 
     def tidy(job):
         name, mark = job
@@ -235,15 +231,22 @@ def configure_and_build(step, preset):
     if shutil.which("ccache"):
         arguments.append("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
     step.command(["cmake", "--preset", preset, *arguments])
-    step.command(["cmake", "--build", "--preset", preset, "-j", str(JOBS)])
+    # Tests run beside it, and they are to find the machine as if it were theirs.
+    step.command(["nice", "-n19", "cmake", "--build", "--preset", preset, "-j", str(JOBS)])
 
 
 def step_unit(step, preset, quick):
     junit = LOGS / f"unit-{preset}.xml"
+    cases = LOGS / f"unit-{preset}"  # GoogleTest's own reports: ctest knows programs only
+    shutil.rmtree(cases, ignore_errors=True)
     fewer = {"NETD_MODEL_STEPS": "20000"} if quick else {}
     step.tests([*prefix_of(preset), "ctest", "--test-dir", f"build/{preset}", "-j", str(JOBS),
                 "--output-on-failure", "--no-tests=error", "--output-junit", str(junit)],
-               junit, {**SANITIZER_ENVIRONMENT.get(preset, {}), **fewer}, ["--rerun-failed"])
+               junit, {**SANITIZER_ENVIRONMENT.get(preset, {}), **fewer,
+                       "GTEST_OUTPUT": f"xml:{cases}/"}, ["--rerun-failed"])
+    for report in cases.glob("*.xml"):
+        found = junit_outcome(report)
+        step.outcome.add(Outcome(passed=found.passed, skipped=found.skipped))
 
 
 def step_real(step, preset, quick):
@@ -274,33 +277,50 @@ def step_system(step):
                {"NETD_BUILD": str(ROOT / "build" / "release")}, LAST_FAILED)
 
 
-MOSTLY_WAITING = (step_system,)
-
-
 def prefix_of(preset):
     return without_address_randomisation() if preset in SANITIZER_ENVIRONMENT else []
 
 
+class Lane(enum.Enum):
+    """The steps of a lane run one after the other, the lanes beside each other: while one build is
+    tested, the next is made, and the container mostly waits."""
+    BUILDS = 1
+    TESTS = 2
+    CONTAINER = 3
+
+
+@dataclasses.dataclass
+class Planned:
+    name: str
+    lane: Lane
+    needs: str | None  # the step that must have gone well
+    function: object  # of a Step
+
+
 def steps(options):
-    """(name, name of the step that must have gone well or None, function), in order."""
-    def preset_steps(preset):
+    def of_preset(preset):
         label = {"dev": "ASan+UBSan ", "tsan": "TSan "}.get(preset, "")
         build = f"{label}build"
         return [
-            (build, None, lambda step: configure_and_build(step, preset)),
-            (f"{label}unit tests", build, lambda step: step_unit(step, preset, options.quick)),
-            (f"{label}real netd", build, lambda step: step_real(step, preset, options.quick)),
+            Planned(build, Lane.BUILDS, None, lambda step: configure_and_build(step, preset)),
+            Planned(f"{label}unit tests", Lane.TESTS, build,
+                    lambda step: step_unit(step, preset, options.quick)),
+            Planned(f"{label}real netd", Lane.TESTS, build,
+                    lambda step: step_real(step, preset, options.quick)),
         ]
 
-    plan = [("lint", None, step_lint)]
-    plan += preset_steps("release")
+    sanitized = not options.quick and not options.no_sanitizers
+    plan = [Planned("lint", Lane.TESTS, None, step_lint)]
+    if sanitized:
+        plan += of_preset("dev")  # first: it is made in half the time of the others
+    plan += of_preset("release")
     if not options.quick:
-        plan.append(("system", "build", step_system))
-        if options.tidy or options.only:
-            plan.append(("clang-tidy", "build", step_tidy))
-        if not options.no_sanitizers:
-            plan += preset_steps("dev") + preset_steps("tsan")
-    return [entry for entry in plan if not options.only or entry[0] in options.only]
+        plan.append(Planned("system", Lane.CONTAINER, "build", step_system))
+    if sanitized:
+        plan += of_preset("tsan")
+    if options.tidy or options.only:
+        plan.append(Planned("clang-tidy", Lane.BUILDS, None, step_tidy))
+    return [one for one in plan if not options.only or one.name in options.only]
 
 
 def left_out(options):
@@ -332,14 +352,13 @@ def run_step(step, function):
 
 
 def report(step, ending):
-    """Completes the line that begins with the step's name."""
     outcome = step.outcome
     text = f"{outcome.passed} passed" if outcome.passed or ending.trouble else "done"
     if outcome.failed:
         text += f", {outcome.failed} FAILED"
     if outcome.skipped:
         text += f", {len(outcome.skipped)} skipped"
-    print(f"{ending.trouble}{text}  ({ending.seconds:.0f} s)", flush=True)
+    print(f"{step.name:<24}{ending.trouble}{text}  ({ending.seconds:.0f} s)", flush=True)
     if outcome.failed:
         lines = step.log_path.read_text(errors="replace").splitlines() \
             if step.log_path.exists() else []
@@ -349,38 +368,30 @@ def report(step, ending):
 
 
 def run_plan(plan, total):
-    """Runs the steps in their order. What mostly waits runs beside the step that comes next."""
-    broken = set()
-    beside = []
+    lanes = {lane: ThreadPoolExecutor(1) for lane in Lane}
+    endings = {}  # of each step by its name; None for one that could not be run
 
-    def start(name):
-        print(f"{name:<24}", end="", flush=True)
+    def run(step, one):
+        if one.needs in endings:
+            needed = endings[one.needs].result()
+            if needed is None or needed.trouble:
+                step.outcome.skipped.append(f"{one.name}: the step it needs, {one.needs!r}, failed")
+                return None
+        return run_step(step, one.function)
 
-    def finish(step, ending):
-        report(step, ending)
-        if ending.trouble:
-            broken.add(step.name)
-        total.add(step.outcome)
-
-    def finish_beside():
-        while beside:
-            step, ending = beside.pop()
-            start(step.name)
-            finish(step, ending.result())
-
-    with ThreadPoolExecutor(1) as background:
-        for name, needs, function in plan:
-            if needs in broken:
-                total.skipped.append(f"{name}: the step it needs, {needs!r}, failed")
-                continue
-            step = Step(name)
-            if function in MOSTLY_WAITING:
-                beside.append((step, background.submit(run_step, step, function)))
-                continue
-            start(name)
-            finish(step, run_step(step, function))
-            finish_beside()
-        finish_beside()
+    try:
+        running = []
+        for one in plan:
+            step = Step(one.name)
+            endings[one.name] = lanes[one.lane].submit(run, step, one)
+            running.append(step)
+        for step in running:
+            if ending := endings[step.name].result():
+                report(step, ending)
+            total.add(step.outcome)
+    finally:
+        for lane in lanes.values():
+            lane.shutdown(cancel_futures=True)
 
 
 def arguments():
@@ -399,7 +410,7 @@ def arguments():
                         help="run only this step (may be given again; names by --list)")
     parser.add_argument("--list", action="store_true", help="name the steps and stop")
     options = parser.parse_args()
-    known = [name for name, _, _ in steps(argparse.Namespace(quick=False, no_sanitizers=False,
+    known = [one.name for one in steps(argparse.Namespace(quick=False, no_sanitizers=False,
                                                           only=None, tidy=True))]
     if options.list:
         print("\n".join(known))

@@ -50,7 +50,7 @@ class Chargen final : public StreamProtocol {
   }
 };
 
-Result<std::unique_ptr<StreamProtocol>> make_stream(const ProtocolContext&) {
+Result<std::unique_ptr<StreamProtocol>> make_chargen_stream(const ProtocolContext&) {
   return std::make_unique<Chargen>();
 }
 
@@ -67,7 +67,7 @@ const Protocol kChargenProtocol = {
     .rows = {},
     .check = nullptr,
     .make_shared_state = nullptr,
-    .make_stream = make_stream,
+    .make_stream = make_chargen_stream,
     .make_datagram = nullptr,
 };
 

@@ -23,7 +23,7 @@ class DatagramDiscard final : public DatagramProtocol {
   std::ptrdiff_t answer(std::string_view, std::span<char>) override { return kNoAnswer; }
 };
 
-Result<std::unique_ptr<StreamProtocol>> make_stream(const ProtocolContext&) {
+Result<std::unique_ptr<StreamProtocol>> make_discard_stream(const ProtocolContext&) {
   return std::make_unique<Discard>();
 }
 
@@ -39,7 +39,7 @@ const Protocol kDiscardProtocol = {
     .rows = {},
     .check = nullptr,
     .make_shared_state = nullptr,
-    .make_stream = make_stream,
+    .make_stream = make_discard_stream,
     .make_datagram = make_datagram,
 };
 

@@ -63,7 +63,7 @@ constexpr std::array<config::SettingRow, 1> kRows = {{
      .check = check_message},
 }};
 
-Result<std::unique_ptr<StreamProtocol>> make_stream(const ProtocolContext& context) {
+Result<std::unique_ptr<StreamProtocol>> make_greet_stream(const ProtocolContext& context) {
   auto message = basic::unescape(context.listener.own.text("message"));
   if (!message) return std::unexpected(message.error().within("message"));
   return std::make_unique<Greet>(std::move(*message));
@@ -92,7 +92,7 @@ const Protocol kGreetProtocol = {
     .rows = kRows,
     .check = nullptr,
     .make_shared_state = nullptr,
-    .make_stream = make_stream,
+    .make_stream = make_greet_stream,
     .make_datagram = nullptr,
 };
 

@@ -17,7 +17,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr std::uint64_t kGeneration = 77;
+constexpr std::uint64_t kOwnGeneration = 77;
 
 /// The two files of a journal; frame N puts task N.
 class RecoveryTest : public ::testing::Test {
@@ -30,7 +30,7 @@ class RecoveryTest : public ::testing::Test {
     put.record.data = "2";
     FrameBuilder builder;
     (void)builder.add(put);
-    const std::string_view frame = builder.finish(kGeneration, number, synced);
+    const std::string_view frame = builder.finish(kOwnGeneration, number, synced);
     std::size_t& end = ends_.at(static_cast<std::size_t>(file));
     files_.at(static_cast<std::size_t>(file)).replace(end, frame.size(), frame);
     begins_[number] = {file, end};
@@ -45,7 +45,7 @@ class RecoveryTest : public ::testing::Test {
     files_.at(static_cast<std::size_t>(file))[at + kFrameHead + 3] ^= 1;
   }
   [[nodiscard]] RecoveredJournal recover(std::uint64_t applied = 0, bool salvage = false) const {
-    return recover_journal(files_, kGeneration, applied, salvage);
+    return recover_journal(files_, kOwnGeneration, applied, salvage);
   }
   static std::vector<std::uint64_t> tasks(const RecoveredJournal& journal) {
     std::vector<std::uint64_t> seqs;
@@ -140,11 +140,11 @@ TEST_F(RecoveryTest, AWholeFrameThatCannotBeUnderstoodIsDamage) {
   add_synced(0, 1, 2);
   std::string& file = files_[0];
   const std::size_t at = begins_.at(2).second;
-  const std::size_t size = kFrameHead + read_frame(file, at, kGeneration)->ops.size();
+  const std::size_t size = kFrameHead + read_frame(file, at, kOwnGeneration)->ops.size();
   file[at + kFrameHead] = 99;  // the kind of its operation
   const std::uint32_t sum = crc32c(std::string_view(file).substr(at + 8, size - 8));
   for (std::size_t i = 0; i < 4; ++i) file[at + 4 + i] = static_cast<char>(sum >> (8 * i));
-  ASSERT_TRUE(read_frame(file, at, kGeneration));
+  ASSERT_TRUE(read_frame(file, at, kOwnGeneration));
   EXPECT_THAT(recover().damage, HasSubstr("number 2 cannot be understood"));
   EXPECT_THAT(tasks(recover()), ElementsAre(1));
 }
@@ -159,7 +159,7 @@ TEST_F(RecoveryTest, EveryCutOfTheFilesIsTakenForWhatItIs) {
     EXPECT_EQ(journal.damage, "") << cut;
     for (const auto& [number, begin] : begins_) {
       const std::size_t end =
-          begin.second + kFrameHead + read_frame(whole, begin.second, kGeneration)->ops.size();
+          begin.second + kFrameHead + read_frame(whole, begin.second, kOwnGeneration)->ops.size();
       if (cut >= end) {
         EXPECT_GE(journal.last, number) << cut;
       }

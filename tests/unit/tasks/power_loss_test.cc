@@ -22,12 +22,12 @@ namespace {
 using netd::test::TempDir;
 using test::FragileVfs;
 
-struct Kind {
+struct KindOfStore {
   const char* name;
   std::uint32_t file_size;  // of the journal; 0: there is none
 };
 
-class PowerLossTest : public ::testing::TestWithParam<Kind> {
+class PowerLossTest : public ::testing::TestWithParam<KindOfStore> {
  protected:
   using Rows = std::map<std::uint64_t, std::string>;
 
@@ -199,8 +199,9 @@ TEST_P(PowerLossTest, WhatWasSyncedIsThereAndNothingOutOfOrder) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, PowerLossTest,
-                         ::testing::Values(Kind{"Database", 0}, Kind{"Journal", 256U << 10U},
-                                           Kind{"TinyJournal", 32U << 10U}),
+                         ::testing::Values(KindOfStore{"Database", 0},
+                                           KindOfStore{"Journal", 256U << 10U},
+                                           KindOfStore{"TinyJournal", 32U << 10U}),
                          [](const auto& suite) { return suite.param.name; });
 
 }  // namespace

@@ -7,20 +7,20 @@
 namespace netd::http {
 namespace {
 
-using State = BodyDecoder::State;
+using BodyState = BodyDecoder::State;
 
-struct Outcome {
-  State state = State::incomplete;
+struct BodyOutcome {
+  BodyState state = BodyState::incomplete;
   int status = 0;
   std::size_t consumed = 0;
   std::string content;
-  friend bool operator==(const Outcome&, const Outcome&) = default;
+  friend bool operator==(const BodyOutcome&, const BodyOutcome&) = default;
 };
 
-Outcome decode(std::string_view input, const Framing& framing, std::size_t piece,
-               std::uint64_t max_size = 1 << 20) {
+BodyOutcome decode(std::string_view input, const Framing& framing, std::size_t piece,
+                   std::uint64_t max_size = 1 << 20) {
   BodyDecoder decoder(framing, max_size);
-  Outcome outcome;
+  BodyOutcome outcome;
   std::size_t offered = 0;
   for (;;) {
     offered = std::min(offered + piece, input.size());
@@ -30,11 +30,11 @@ Outcome decode(std::string_view input, const Framing& framing, std::size_t piece
       outcome.content += step.content;
       outcome.consumed += step.consumed;
       outcome.state = step.state;
-      if (step.state != State::incomplete || step.consumed == 0) break;
+      if (step.state != BodyState::incomplete || step.consumed == 0) break;
     }
-    if (outcome.state != State::incomplete || offered == input.size()) break;
+    if (outcome.state != BodyState::incomplete || offered == input.size()) break;
   }
-  if (outcome.state == State::refused) {
+  if (outcome.state == BodyState::refused) {
     outcome.status = decoder.status();
     outcome.consumed = 0;
     outcome.content.clear();
@@ -42,9 +42,9 @@ Outcome decode(std::string_view input, const Framing& framing, std::size_t piece
   return outcome;
 }
 
-Outcome decode_chunked(std::string_view input, std::uint64_t max_size = 1 << 20) {
+BodyOutcome decode_chunked(std::string_view input, std::uint64_t max_size = 1 << 20) {
   const Framing framing{.chunked = true};
-  const Outcome whole = decode(input, framing, input.size(), max_size);
+  const BodyOutcome whole = decode(input, framing, input.size(), max_size);
   for (std::size_t piece = 1; piece < std::min<std::size_t>(input.size(), 40); ++piece) {
     EXPECT_EQ(decode(input, framing, piece, max_size), whole) << "in pieces of " << piece;
   }
@@ -54,39 +54,40 @@ Outcome decode_chunked(std::string_view input, std::uint64_t max_size = 1 << 20)
 TEST(BodyDecoder, ReadsAContentLength) {
   const Framing framing{.content_length = 5};
   for (const std::size_t piece : {1U, 2U, 5U, 100U}) {
-    const Outcome outcome = decode("helloGET /", framing, piece);
-    EXPECT_EQ(outcome.state, State::complete);
+    const BodyOutcome outcome = decode("helloGET /", framing, piece);
+    EXPECT_EQ(outcome.state, BodyState::complete);
     EXPECT_EQ(outcome.consumed, 5U);
     EXPECT_EQ(outcome.content, "hello");
   }
-  EXPECT_EQ(decode("hell", framing, 4).state, State::incomplete);
-  EXPECT_EQ(decode("", {}, 1).state, State::complete);
+  EXPECT_EQ(decode("hell", framing, 4).state, BodyState::incomplete);
+  EXPECT_EQ(decode("", {}, 1).state, BodyState::complete);
 }
 
 TEST(BodyDecoder, RefusesMoreThanItMayTake) {
   EXPECT_EQ(decode("", {.content_length = 11}, 1, 10).status, 413);
-  EXPECT_EQ(decode("", {.content_length = 10}, 1, 10).state, State::incomplete);
+  EXPECT_EQ(decode("", {.content_length = 10}, 1, 10).state, BodyState::incomplete);
   EXPECT_EQ(decode_chunked("6\r\nabcdef\r\n5\r\nabcde\r\n0\r\n\r\n", 10).status, 413);
-  EXPECT_EQ(decode_chunked("6\r\nabcdef\r\n4\r\nabcd\r\n0\r\n\r\n", 10).state, State::complete);
+  EXPECT_EQ(decode_chunked("6\r\nabcdef\r\n4\r\nabcd\r\n0\r\n\r\n", 10).state, BodyState::complete);
   EXPECT_EQ(decode_chunked("ffffffffffffffff\r\n", 10).status, 413);
 }
 
 TEST(BodyDecoder, ReadsChunks) {
-  const Outcome outcome = decode_chunked("5\r\nhello\r\n6\r\n world\r\n0\r\n\r\nGET /");
-  EXPECT_EQ(outcome.state, State::complete);
+  const BodyOutcome outcome = decode_chunked("5\r\nhello\r\n6\r\n world\r\n0\r\n\r\nGET /");
+  EXPECT_EQ(outcome.state, BodyState::complete);
   EXPECT_EQ(outcome.content, "hello world");
   EXPECT_EQ(outcome.consumed, 26U);
-  EXPECT_EQ(decode_chunked("0\r\n\r\n").state, State::complete);
+  EXPECT_EQ(decode_chunked("0\r\n\r\n").state, BodyState::complete);
   EXPECT_EQ(decode_chunked("00a\r\n0123456789\r\n000\r\n\r\n").content, "0123456789");
-  EXPECT_EQ(decode_chunked("A\r\n0123456789\r\n0\r\nX: y\r\nZ:\r\n\r\n").state, State::complete);
-  EXPECT_EQ(decode_chunked("5\r\nhello\r\n0\r\n").state, State::incomplete);
+  EXPECT_EQ(decode_chunked("A\r\n0123456789\r\n0\r\nX: y\r\nZ:\r\n\r\n").state,
+            BodyState::complete);
+  EXPECT_EQ(decode_chunked("5\r\nhello\r\n0\r\n").state, BodyState::incomplete);
 }
 
 TEST(BodyDecoder, ReadsExtensions) {
   for (const char* const extension :
        {";a", ";a=b", "; a = b", " ;a", ";a=\"b;c\\\"d\"", ";a=b;c=\"\"", "\t;a\t=\tb"}) {
     const std::string input = std::string("1") + extension + "\r\nx\r\n0" + extension + "\r\n\r\n";
-    EXPECT_EQ(decode_chunked(input).state, State::complete) << extension;
+    EXPECT_EQ(decode_chunked(input).state, BodyState::complete) << extension;
   }
 }
 

@@ -8,10 +8,10 @@
 namespace netd::http {
 namespace {
 
-using State = HeadParser::State;
+using HeadState = HeadParser::State;
 
-struct Outcome {
-  State state = State::incomplete;
+struct HeadOutcome {
+  HeadState state = HeadState::incomplete;
   int status = 0;
   std::size_t size = 0;
   std::string method = {};
@@ -19,13 +19,13 @@ struct Outcome {
   unsigned minor_version = 0;
   bool mixed_line_ends = false;
   std::vector<std::string> fields = {};
-  friend bool operator==(const Outcome&, const Outcome&) = default;
+  friend bool operator==(const HeadOutcome&, const HeadOutcome&) = default;
 };
 
-Outcome outcome_of(const HeadParser& parser, State state, const Request& request) {
-  Outcome outcome{.state = state};
-  if (state == State::refused) outcome.status = parser.status();
-  if (state != State::complete) return outcome;
+HeadOutcome outcome_of(const HeadParser& parser, HeadState state, const Request& request) {
+  HeadOutcome outcome{.state = state};
+  if (state == HeadState::refused) outcome.status = parser.status();
+  if (state != HeadState::complete) return outcome;
   outcome.size = parser.size();
   outcome.method = request.method_text;
   outcome.target = request.target;
@@ -38,23 +38,23 @@ Outcome outcome_of(const HeadParser& parser, State state, const Request& request
   return outcome;
 }
 
-Outcome parse_whole(std::string_view input, const HeadLimits& limits = {}) {
+HeadOutcome parse_whole(std::string_view input, const HeadLimits& limits = {}) {
   HeadParser parser;
   Request request;
-  const State state = parser.parse(input, limits, request);
+  const HeadState state = parser.parse(input, limits, request);
   return outcome_of(parser, state, request);
 }
 
 /// Offers ever longer beginnings of the input, in steps of `step` bytes and each in other memory,
 /// with another request parsed into the same Request in between.
-Outcome parse_dripped(std::string_view input, std::size_t step, const HeadLimits& limits = {}) {
+HeadOutcome parse_dripped(std::string_view input, std::size_t step, const HeadLimits& limits = {}) {
   HeadParser parser;
   Request request;
   for (std::size_t size = std::min(step, input.size());;
        size = std::min(size + step, input.size())) {
     const std::string copy(input.substr(0, size));
-    const State state = parser.parse(copy, limits, request);
-    if (state != State::incomplete || size == input.size()) {
+    const HeadState state = parser.parse(copy, limits, request);
+    if (state != HeadState::incomplete || size == input.size()) {
       return outcome_of(parser, state, request);
     }
     HeadParser other;
@@ -63,9 +63,9 @@ Outcome parse_dripped(std::string_view input, std::size_t step, const HeadLimits
 }
 
 TEST(HeadParser, ReadsARequest) {
-  const Outcome outcome =
+  const HeadOutcome outcome =
       parse_whole("GET /a?b HTTP/1.1\r\nHost: x\r\nAccept:  */*\t\r\nEmpty:\r\n\r\nrest");
-  EXPECT_EQ(outcome.state, State::complete);
+  EXPECT_EQ(outcome.state, HeadState::complete);
   EXPECT_EQ(outcome.method, "GET");
   EXPECT_EQ(outcome.target, "/a?b");
   EXPECT_EQ(outcome.minor_version, 1U);
@@ -76,8 +76,8 @@ TEST(HeadParser, ReadsARequest) {
 }
 
 TEST(HeadParser, TakesBareLineFeedsAndEmptyLinesFirst) {
-  const Outcome outcome = parse_whole("\r\n\n\r\nGET / HTTP/1.0\nHost: x\n\n");
-  EXPECT_EQ(outcome.state, State::complete);
+  const HeadOutcome outcome = parse_whole("\r\n\n\r\nGET / HTTP/1.0\nHost: x\n\n");
+  EXPECT_EQ(outcome.state, HeadState::complete);
   EXPECT_EQ(outcome.minor_version, 0U);
   EXPECT_EQ(outcome.fields, std::vector<std::string>{"Host=x"});
 }
@@ -92,16 +92,16 @@ TEST(HeadParser, TellsMixedLineEnds) {
 }
 
 TEST(HeadParser, BoundsTheEmptyLines) {
-  EXPECT_EQ(parse_whole("\n\n\n\n\n\n\n\nGET / HTTP/1.0\n\n").state, State::complete);
+  EXPECT_EQ(parse_whole("\n\n\n\n\n\n\n\nGET / HTTP/1.0\n\n").state, HeadState::complete);
   EXPECT_EQ(parse_whole("\n\n\n\n\n\n\n\n\n").status, 400);
 }
 
 TEST(HeadParser, KnowsWhetherARequestHasBegun) {
   HeadParser parser;
   Request request;
-  EXPECT_EQ(parser.parse("\r\n", {}, request), State::incomplete);
+  EXPECT_EQ(parser.parse("\r\n", {}, request), HeadState::incomplete);
   EXPECT_FALSE(parser.started());
-  EXPECT_EQ(parser.parse("\r\nG", {}, request), State::incomplete);
+  EXPECT_EQ(parser.parse("\r\nG", {}, request), HeadState::incomplete);
   EXPECT_TRUE(parser.started());
 }
 
@@ -158,16 +158,17 @@ TEST(HeadParser, RefusesWhatIsTooLong) {
   ASSERT_EQ(exact.size(), 64U);
   const std::string longer = "GET /" + std::string(49, 'a') + " HTTP/1.1\r\n\r\n";
   for (const std::size_t step : {1U, 7U, 1000U}) {
-    EXPECT_EQ(parse_dripped(exact + "\r\n", step, limits).state, State::complete);
+    EXPECT_EQ(parse_dripped(exact + "\r\n", step, limits).state, HeadState::complete);
     EXPECT_EQ(parse_dripped(longer, step, limits).status, 414);
     EXPECT_EQ(parse_dripped(std::string(64, 'A'), step, limits).status, 501);
     EXPECT_EQ(parse_dripped(std::string(63, 'A') + " / HTTP/1.1\r\n", step, limits).status, 414);
     EXPECT_EQ(parse_dripped(std::string(63, 'A') + "(", step, limits).status, 400);
     EXPECT_EQ(parse_dripped(exact + "X: " + std::string(57, 'x') + "\r\n\r\n", step, limits).state,
-              State::complete);
+              HeadState::complete);
     EXPECT_EQ(parse_dripped(exact + "X: " + std::string(58, 'x') + "\r\n\r\n", step, limits).status,
               431);
-    EXPECT_EQ(parse_dripped("GET / HTTP/1.1\nA:\nB:\nC:\n\n", step, limits).state, State::complete);
+    EXPECT_EQ(parse_dripped("GET / HTTP/1.1\nA:\nB:\nC:\n\n", step, limits).state,
+              HeadState::complete);
     EXPECT_EQ(parse_dripped("GET / HTTP/1.1\nA:\nB:\nC:\nD:\n\n", step, limits).status, 431);
   }
 }
@@ -183,8 +184,8 @@ TEST(HeadParser, AllFieldsThatTheArrayHolds) {
 TEST(HeadParser, EverySplitGivesTheSame) {
   const std::string input =
       "\r\nPOST /path HTTP/1.1\r\nHost: x\r\nContent-Length: 3\nTransfer-Encoding: chunked\r\n\r\n";
-  const Outcome whole = parse_whole(input);
-  ASSERT_EQ(whole.state, State::complete);
+  const HeadOutcome whole = parse_whole(input);
+  ASSERT_EQ(whole.state, HeadState::complete);
   for (std::size_t step = 1; step < input.size(); ++step) {
     EXPECT_EQ(parse_dripped(input, step), whole) << "in steps of " << step;
   }
@@ -196,7 +197,7 @@ TEST(Request, FindsKnownNamesInAnyCase) {
   ASSERT_EQ(parser.parse("GET / HTTP/1.1\r\nhOST: a\r\nX: b\r\nHOST: c\r\n"
                          "IF-Modified-sincE: d\r\ntransfer-encoding: e\r\nRange: f\r\n\r\n",
                          {}, request),
-            State::complete);
+            HeadState::complete);
   EXPECT_EQ(request.count(Name::host), 2U);
   EXPECT_EQ(request.value(Name::host), "a");
   EXPECT_EQ(request.value(Name::if_modified_since), "d");

@@ -15,12 +15,12 @@ std::string parse(std::string_view text, PathKind kind = PathKind::reverse) {
   return result;
 }
 
-struct Case {
+struct PathCase {
   std::string_view text;
   std::string_view expected;
 };
 
-class PathTest : public testing::TestWithParam<Case> {};
+class PathTest : public testing::TestWithParam<PathCase> {};
 
 TEST_P(PathTest, IsReadOrRefused) { EXPECT_EQ(parse(GetParam().text), GetParam().expected); }
 
@@ -28,39 +28,41 @@ INSTANTIATE_TEST_SUITE_P(
     Grammar, PathTest,
     testing::Values(
         // RFC 5321, section 4.1.2
-        Case{"<>", "null"}, Case{"<a@example.org>", "a@example.org"},
-        Case{"<a@example.org> SIZE=1 BODY=7BIT", "a@example.org | SIZE=1 BODY=7BIT"},
-        Case{"<>  RET=HDRS", "null | RET=HDRS"}, Case{"<a.b.c@x.y>", "a.b.c@x.y"},
-        Case{"<!#$%&'*+-/=?^_`{|}~@x>", "!#$%&'*+-/=?^_`{|}~@x"},
-        Case{"<user+tag@example.org>", "user+tag@example.org"}, Case{"<a@x>", "a@x"},
-        Case{"<\"a b\"@x>", "\"a b\"@x"}, Case{"<\"a\"@x>", "a@x"},
-        Case{"<\"a\\\"b\\\\\"@x>", "\"a\\\"b\\\\\"@x"}, Case{"<\"\"@x>", "\"\"@x"},
-        Case{"<\"a>b@c\"@x>", "\"a>b@c\"@x"}, Case{"<\"a..b\"@x>", "\"a..b\"@x"},
+        PathCase{"<>", "null"}, PathCase{"<a@example.org>", "a@example.org"},
+        PathCase{"<a@example.org> SIZE=1 BODY=7BIT", "a@example.org | SIZE=1 BODY=7BIT"},
+        PathCase{"<>  RET=HDRS", "null | RET=HDRS"}, PathCase{"<a.b.c@x.y>", "a.b.c@x.y"},
+        PathCase{"<!#$%&'*+-/=?^_`{|}~@x>", "!#$%&'*+-/=?^_`{|}~@x"},
+        PathCase{"<user+tag@example.org>", "user+tag@example.org"}, PathCase{"<a@x>", "a@x"},
+        PathCase{"<\"a b\"@x>", "\"a b\"@x"}, PathCase{"<\"a\"@x>", "a@x"},
+        PathCase{"<\"a\\\"b\\\\\"@x>", "\"a\\\"b\\\\\"@x"}, PathCase{"<\"\"@x>", "\"\"@x"},
+        PathCase{"<\"a>b@c\"@x>", "\"a>b@c\"@x"}, PathCase{"<\"a..b\"@x>", "\"a..b\"@x"},
         // Address literals, section 4.1.3
-        Case{"<a@[192.0.2.1]>", "a@[192.0.2.1]"},
-        Case{"<a@[IPv6:2001:db8::1]>", "a@[IPv6:2001:db8::1]"},
-        Case{"<a@[ipv6:::1]>", "a@[ipv6:::1]"}, Case{"<a@[256.0.2.1]>", "syntax"},
-        Case{"<a@[2001:db8::1]>", "syntax"}, Case{"<a@[IPv6:192.0.2.1]>", "syntax"},
-        Case{"<a@[]>", "syntax"}, Case{"<a@[192.0.2.1>", "syntax"}, Case{"<a@[x:y]>", "syntax"},
+        PathCase{"<a@[192.0.2.1]>", "a@[192.0.2.1]"},
+        PathCase{"<a@[IPv6:2001:db8::1]>", "a@[IPv6:2001:db8::1]"},
+        PathCase{"<a@[ipv6:::1]>", "a@[ipv6:::1]"}, PathCase{"<a@[256.0.2.1]>", "syntax"},
+        PathCase{"<a@[2001:db8::1]>", "syntax"}, PathCase{"<a@[IPv6:192.0.2.1]>", "syntax"},
+        PathCase{"<a@[]>", "syntax"}, PathCase{"<a@[192.0.2.1>", "syntax"},
+        PathCase{"<a@[x:y]>", "syntax"},
         // Source routes, appendix C
-        Case{"<@a.example,@b.example:u@x>", "u@x"}, Case{"<@a.example:u@x>", "u@x"},
-        Case{"<@a.example,b.example:u@x>", "syntax"}, Case{"<@a.example u@x>", "syntax"},
-        Case{"<@:u@x>", "syntax"}, Case{"<@a.example:>", "syntax"},
+        PathCase{"<@a.example,@b.example:u@x>", "u@x"}, PathCase{"<@a.example:u@x>", "u@x"},
+        PathCase{"<@a.example,b.example:u@x>", "syntax"}, PathCase{"<@a.example u@x>", "syntax"},
+        PathCase{"<@:u@x>", "syntax"}, PathCase{"<@a.example:>", "syntax"},
         // As people type
-        Case{" <a@x>", "a@x"}, Case{" a@x", "a@x"}, Case{"a@x SIZE=3", "a@x | SIZE=3"},
-        Case{"\ta@x ", "a@x"},
+        PathCase{" <a@x>", "a@x"}, PathCase{" a@x", "a@x"}, PathCase{"a@x SIZE=3", "a@x | SIZE=3"},
+        PathCase{"\ta@x ", "a@x"},
         // What is none
-        Case{"", "syntax"}, Case{" ", "syntax"}, Case{"<", "syntax"}, Case{"<a", "syntax"},
-        Case{"<a@", "syntax"}, Case{"<a@x", "syntax"}, Case{"a@x>", "syntax"},
-        Case{"<a>", "syntax"}, Case{"<@x>", "syntax"}, Case{"<a@>", "syntax"},
-        Case{"<a@@x>", "syntax"}, Case{"<<a@x>>", "syntax"}, Case{"<a@x>>", "syntax"},
-        Case{"<a@x>SIZE=1", "syntax"}, Case{"<a b@x>", "syntax"}, Case{"<a@x y>", "syntax"},
-        Case{"< a@x>", "syntax"}, Case{"<.a@x>", "syntax"}, Case{"<a.@x>", "syntax"},
-        Case{"<a..b@x>", "syntax"}, Case{"<\"a@x>", "syntax"}, Case{"<\"a\"b@x>", "syntax"},
-        Case{"<a(c)@x>", "syntax"}, Case{"<a@x..y>", "syntax"}, Case{"<a@.x>", "syntax"},
-        Case{"<a@x.>", "syntax"}, Case{"<a@-x>", "syntax"}, Case{"<a@x->", "syntax"},
-        Case{"<a@x!y>", "syntax"}, Case{"<a,b@x>", "syntax"}, Case{"<a@x,b@y>", "syntax"},
-        Case{"<postmaster>", "syntax"}));
+        PathCase{"", "syntax"}, PathCase{" ", "syntax"}, PathCase{"<", "syntax"},
+        PathCase{"<a", "syntax"}, PathCase{"<a@", "syntax"}, PathCase{"<a@x", "syntax"},
+        PathCase{"a@x>", "syntax"}, PathCase{"<a>", "syntax"}, PathCase{"<@x>", "syntax"},
+        PathCase{"<a@>", "syntax"}, PathCase{"<a@@x>", "syntax"}, PathCase{"<<a@x>>", "syntax"},
+        PathCase{"<a@x>>", "syntax"}, PathCase{"<a@x>SIZE=1", "syntax"},
+        PathCase{"<a b@x>", "syntax"}, PathCase{"<a@x y>", "syntax"}, PathCase{"< a@x>", "syntax"},
+        PathCase{"<.a@x>", "syntax"}, PathCase{"<a.@x>", "syntax"}, PathCase{"<a..b@x>", "syntax"},
+        PathCase{"<\"a@x>", "syntax"}, PathCase{"<\"a\"b@x>", "syntax"},
+        PathCase{"<a(c)@x>", "syntax"}, PathCase{"<a@x..y>", "syntax"},
+        PathCase{"<a@.x>", "syntax"}, PathCase{"<a@x.>", "syntax"}, PathCase{"<a@-x>", "syntax"},
+        PathCase{"<a@x->", "syntax"}, PathCase{"<a@x!y>", "syntax"}, PathCase{"<a,b@x>", "syntax"},
+        PathCase{"<a@x,b@y>", "syntax"}, PathCase{"<postmaster>", "syntax"}));
 
 TEST(Path, OfRcptMayBePostmasterAloneInAnyCase) {
   EXPECT_EQ(parse("<Postmaster>", PathKind::forward), "postmaster");

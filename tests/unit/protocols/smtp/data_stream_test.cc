@@ -56,7 +56,7 @@ Outcome run(std::string_view input, std::size_t step = 1 << 20, std::size_t limi
   return outcome;
 }
 
-struct Case {
+struct StreamCase {
   std::string_view input;
   std::string_view text;
   std::string_view rest = "";
@@ -65,10 +65,10 @@ struct Case {
   bool bare_lf = false;
 };
 
-class DataStreamTest : public testing::TestWithParam<Case> {};
+class DataStreamTest : public testing::TestWithParam<StreamCase> {};
 
 TEST_P(DataStreamTest, IsTheSameInEveryDivision) {
-  const Case& expected = GetParam();
+  const StreamCase& expected = GetParam();
   const Outcome whole = run(expected.input);
   EXPECT_EQ(whole.text, expected.text);
   EXPECT_EQ(whole.rest, expected.rest);
@@ -84,25 +84,29 @@ TEST_P(DataStreamTest, IsTheSameInEveryDivision) {
 
 INSTANTIATE_TEST_SUITE_P(
     EndOfData, DataStreamTest,
-    testing::Values(
-        Case{"hi\r\n.\r\nQUIT\r\n", "hi\r\n", "QUIT\r\n"}, Case{".\r\n", ""},
-        Case{"\r\n.\r\n", "\r\n"}, Case{"a\r\n..\r\n.\r\n", "a\r\n.\r\n"},
-        Case{"..a\r\n...\r\n.\r\n", ".a\r\n..\r\n"}, Case{".a\r\n.\r\n", "a\r\n"},
-        Case{"a.\r\n.\r\n", "a.\r\n"}, Case{"a\r\n.b\r\n.\r\n", "a\r\nb\r\n"},
-        // Nothing else is the end: each of these was one somewhere.
-        Case{"a\n.\n", "a\n.\n", "", false, false, true},
-        Case{"a\n.\r\n", "a\n.\r\n", "", false, false, true},
-        Case{"a\r\n.\n", "a\r\n\n", "", false, false, true},
-        Case{"a\r.\r", "a\r.", "", false, true, false},
-        Case{"a\r.\r\n", "a\r.\r\n", "", false, true, false},
-        Case{"a\r\n.\rb", "a\r\n\rb", "", false, true, false},
-        Case{"a\r\n.\r\r\n", "a\r\n\r\r\n", "", false, true, false},
-        Case{"a\r\r\n.\r\n", "a\r\r\n", "", true, true, false},
-        Case{"a\n\r\n.\r\n", "a\n\r\n", "", true, false, true},
-        Case{"a\n\n.\n\nMAIL\r\n", "a\n\n.\n\nMAIL\r\n", "", false, false, true},
-        Case{std::string_view("a\0\r\n.\0\r\n.\r\n", 11), std::string_view("a\0\r\n\0\r\n", 7)},
-        Case{std::string_view("a\r\n\0.\r\n", 7), std::string_view("a\r\n\0.\r\n", 7), "", false},
-        Case{"a\r\n. \r\n.\r\n", "a\r\n \r\n"}, Case{"a\r\n.\r\n.\r\n", "a\r\n", ".\r\n"}));
+    testing::Values(StreamCase{"hi\r\n.\r\nQUIT\r\n", "hi\r\n", "QUIT\r\n"},
+                    StreamCase{".\r\n", ""}, StreamCase{"\r\n.\r\n", "\r\n"},
+                    StreamCase{"a\r\n..\r\n.\r\n", "a\r\n.\r\n"},
+                    StreamCase{"..a\r\n...\r\n.\r\n", ".a\r\n..\r\n"},
+                    StreamCase{".a\r\n.\r\n", "a\r\n"}, StreamCase{"a.\r\n.\r\n", "a.\r\n"},
+                    StreamCase{"a\r\n.b\r\n.\r\n", "a\r\nb\r\n"},
+                    // Nothing else is the end: each of these was one somewhere.
+                    StreamCase{"a\n.\n", "a\n.\n", "", false, false, true},
+                    StreamCase{"a\n.\r\n", "a\n.\r\n", "", false, false, true},
+                    StreamCase{"a\r\n.\n", "a\r\n\n", "", false, false, true},
+                    StreamCase{"a\r.\r", "a\r.", "", false, true, false},
+                    StreamCase{"a\r.\r\n", "a\r.\r\n", "", false, true, false},
+                    StreamCase{"a\r\n.\rb", "a\r\n\rb", "", false, true, false},
+                    StreamCase{"a\r\n.\r\r\n", "a\r\n\r\r\n", "", false, true, false},
+                    StreamCase{"a\r\r\n.\r\n", "a\r\r\n", "", true, true, false},
+                    StreamCase{"a\n\r\n.\r\n", "a\n\r\n", "", true, false, true},
+                    StreamCase{"a\n\n.\n\nMAIL\r\n", "a\n\n.\n\nMAIL\r\n", "", false, false, true},
+                    StreamCase{std::string_view("a\0\r\n.\0\r\n.\r\n", 11),
+                               std::string_view("a\0\r\n\0\r\n", 7)},
+                    StreamCase{std::string_view("a\r\n\0.\r\n", 7),
+                               std::string_view("a\r\n\0.\r\n", 7), "", false},
+                    StreamCase{"a\r\n. \r\n.\r\n", "a\r\n \r\n"},
+                    StreamCase{"a\r\n.\r\n.\r\n", "a\r\n", ".\r\n"}));
 
 TEST(DataStream, NormalisesWhatStandsAlone) {
   for (std::size_t step = 1; step < 6; ++step) {
