@@ -86,9 +86,6 @@ std::vector<std::string> environment_for(const LeasedTask& task) {
   return variables;
 }
 
-constexpr std::size_t kMaxQuoted = std::size_t{900} << 10;  // bytes; a request has 1 MiB
-constexpr std::size_t kLongestEscape = 6;                   // \u0001
-
 std::vector<char*> pointers_to(std::vector<std::string>& texts) {
   std::vector<char*> pointers;
   pointers.reserve(texts.size() + 1);
@@ -185,15 +182,38 @@ bool Job::reap() {
 
 void Job::kill(int signal) const { ::kill(-pid_, signal); }
 
-std::string Job::result() const {
-  std::string_view text = collected_;
-  while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
-  if (text.empty()) return {};
-  if (control::is_json(text)) return control::compact_json(text);
+namespace {
+
+/// The bytes of the character or escape that `quoted`, the inside of a JSON string, begins with.
+std::size_t first_piece(std::string_view quoted) {
+  const auto lead = static_cast<unsigned char>(quoted.front());
+  if (lead == '\\') return quoted[1] == 'u' ? 6 : 2;
+  return lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+}
+
+/// The longest beginning of `text` that has at most `limit` bytes as a JSON string.
+std::string quote_within(std::string_view text, std::size_t limit) {
   std::string quoted = json_quote(text);
-  // Bytes that need an escape each must not make a request that netd does not take.
-  if (quoted.size() > kMaxQuoted) quoted = json_quote(text.substr(0, kMaxQuoted / kLongestEscape));
-  return quoted;
+  if (quoted.size() <= limit) return quoted;
+  std::size_t end = 1;
+  for (std::size_t next = end; next < limit;) {
+    end = next;
+    next += first_piece(std::string_view(quoted).substr(next));
+  }
+  quoted.resize(end);
+  return quoted += '"';
+}
+
+}  // namespace
+
+std::string result_of(std::string_view output, std::size_t limit) {
+  while (output.ends_with('\n') || output.ends_with('\r')) output.remove_suffix(1);
+  if (output.empty()) return {};
+  if (control::is_json(output)) {
+    std::string compact = control::compact_json(output);
+    if (compact.size() <= limit) return compact;
+  }
+  return quote_within(output, limit);
 }
 
 }  // namespace netd::ctl

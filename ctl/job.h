@@ -6,6 +6,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ctl/waiting.h"
@@ -23,10 +24,16 @@ struct LeasedTask {
 };
 [[nodiscard]] std::optional<LeasedTask> parse_leased_task(const std::string& answer);
 
+/// What a command wrote, as JSON text of at most `limit` bytes: JSON if it is JSON, else text, of
+/// which the end is left out where there is more. Empty when it wrote nothing but line ends.
+[[nodiscard]] std::string result_of(std::string_view output, std::size_t limit);
+
 class Job {
  public:
   /// Of the command's output; what comes after it is read and dropped.
   static constexpr std::size_t kMaxResult = std::size_t{256} << 10;
+  /// The same as JSON text, where bytes may need an escape each: a request has 1 MiB.
+  static constexpr std::size_t kMaxResultText = std::size_t{900} << 10;
 
   /// Starts the command in a process group of its own.
   [[nodiscard]] static Result<Job> start(LeasedTask task, const std::vector<std::string>& command);
@@ -46,8 +53,8 @@ class Job {
   /// To the whole process group.
   void kill(int signal) const;
 
-  /// What the command wrote, as JSON text; empty when it wrote nothing.
-  [[nodiscard]] std::string result() const;
+  /// What the command wrote.
+  [[nodiscard]] std::string& output() { return collected_; }
 
   // The worker's own notes.
   Moment renew_at;

@@ -19,12 +19,18 @@ namespace {
 
 // sysexits.h's EX_TEMPFAIL: the command wants another try, and the attempt is not its fault.
 constexpr int kTryAgain = 75;
+/// Of a result that is still cut where netd does not take it, in bytes of JSON text.
+constexpr std::size_t kLeastResult = 8;
 
 std::string seconds_text(milliseconds time) {
   control::JsonWriter writer;
   writer.add_decimal("s", static_cast<double>(time.count()) / 1000.0);
   const std::string object = writer.object();  // {"s":60}
   return object.substr(5, object.size() - 6);
+}
+
+std::string plain_id(const LeasedTask& task) {
+  return control::json_string(task.id).value_or(task.id);
 }
 
 }  // namespace
@@ -68,7 +74,7 @@ bool Worker::connect() {
   take_ = std::move(*take);
   tell_ = std::move(*tell);
   asked_ = false;
-  unanswered_ = 0;
+  told_.clear();
   return true;
 }
 
@@ -79,7 +85,7 @@ void Worker::disconnect(const Error& why) {
   take_.reset();
   tell_.reset();
   asked_ = false;
-  unanswered_ = 0;
+  told_.clear();
   reconnect_at_ = now() + kReconnect;
 }
 
@@ -89,7 +95,7 @@ bool Worker::may_take() const {
 }
 
 bool Worker::is_done() const {
-  if (!jobs_.empty() || unanswered_ > 0) return false;
+  if (!jobs_.empty() || !told_.empty()) return false;
   if (stop_signals_ > 0 || drained_) return true;
   return options_.count > 0 && taken_ >= options_.count;
 }
@@ -190,7 +196,7 @@ void Worker::on_taken(const std::string& answer) {
 
 void Worker::start(const LeasedTask& task) {
   if (stop_signals_ > 0) {
-    tell("give_back", task);
+    tell("give_back", {task});
     return;
   }
   ++taken_;
@@ -198,7 +204,7 @@ void Worker::start(const LeasedTask& task) {
   if (!job) {
     status_ = complain(job.error().what(), kFailed, context_);
     drained_ = true;  // the next task would fare no better
-    tell("give_back", task);
+    tell("give_back", {task});
     return;
   }
   job->renew_at = now() + options_.lease / 3;
@@ -206,22 +212,42 @@ void Worker::start(const LeasedTask& task) {
   jobs_.push_back(std::move(*job));
 }
 
-void Worker::tell(std::string_view type, const LeasedTask& task, const std::string& members) {
+void Worker::tell(std::string_view type, Told told, const std::string& members) {
   if (!tell_) return;
   control::JsonWriter request;
-  request.add("type", type).add_raw("id", task.id).add("attempt", task.attempt);
+  request.add("type", type).add_raw("id", told.task.id).add("attempt", told.task.attempt);
   std::string text = request.object();
   text.insert(text.size() - 1, members);
   if (auto sent = tell_->send(text, context_.timeout); !sent) {
     disconnect(sent.error());
     return;
   }
-  ++unanswered_;
+  told_.push_back(std::move(told));
+}
+
+void Worker::tell_done(Told told) {
+  const std::string result = result_of(told.output, told.limit);
+  // Without one nothing would be kept, and `task wait` might come too late.
+  tell("done", std::move(told), ",\"result\":" + (result.empty() ? "null" : result));
 }
 
 void Worker::on_told(const std::string& answer) {
-  if (unanswered_ > 0) --unanswered_;
-  if (outcome_of(answer).status == "error") complain(render_error(answer), kFailed);
+  if (told_.empty()) return;
+  Told told = std::move(told_.front());
+  told_.pop_front();
+  const Outcome outcome = outcome_of(answer);
+  if (outcome.status != "error") return;
+  const std::size_t size = result_of(told.output, told.limit).size();
+  if (outcome.code != "too_large" || size < kLeastResult) {
+    complain(render_error(answer), kFailed);
+    return;
+  }
+  // What the command did is done: only its output is cut, until netd takes it.
+  if (told.limit == Job::kMaxResultText) {
+    complain("task " + plain_id(told.task) + ": its output is cut to what max_data takes", kDone);
+  }
+  told.limit = size / 4 * 3;
+  tell_done(std::move(told));
 }
 
 void Worker::serve_jobs() {
@@ -242,7 +268,7 @@ void Worker::serve_jobs() {
 void Worker::look_at_time(Job& job, Moment time) {
   if (time >= job.renew_at) {
     job.renew_at = time + options_.lease / 3;
-    tell("touch", job.task(), ",\"lease\":" + seconds_text(options_.lease));
+    tell("touch", {job.task()}, ",\"lease\":" + seconds_text(options_.lease));
   }
   if (time >= job.give_up_at) {
     job.give_up_at = Moment::max();
@@ -256,21 +282,19 @@ void Worker::look_at_time(Job& job, Moment time) {
   }
 }
 
-void Worker::finish(const Job& job) {
-  const std::string name = control::json_string(job.task().id).value_or(job.task().id);
+void Worker::finish(Job& job) {
+  const std::string name = plain_id(job.task());
   if (job.timed_out) {
     job.kill(SIGKILL);  // whatever of its group is left
     complain("task " + name + ": took too long", kFailed);
-    tell("fail", job.task());
+    tell("fail", {job.task()});
   } else if (job.aborted || job.status() == kTryAgain) {
-    tell("give_back", job.task());
+    tell("give_back", {job.task()});
   } else if (job.status() == 0) {
-    const std::string result = job.result();
-    // Without one nothing would be kept, and `task wait` might come too late.
-    tell("done", job.task(), ",\"result\":" + (result.empty() ? "null" : result));
+    tell_done({job.task(), std::move(job.output()), Job::kMaxResultText});
   } else {
     complain("task " + name + ": exit status " + std::to_string(job.status()), kFailed);
-    tell("fail", job.task());
+    tell("fail", {job.task()});
   }
 }
 

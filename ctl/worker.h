@@ -48,10 +48,17 @@ class Worker {
   void start(const LeasedTask& task);
   void read_answers();
   void serve_jobs();
-  void finish(const Job& job);
+  void finish(Job& job);
   void look_at_time(Job& job, Moment now);
+  /// What netd was told of a task and has not answered.
+  struct Told {
+    LeasedTask task;
+    std::string output{};   // of a command that is done
+    std::size_t limit = 0;  // of the result that was made of it
+  };
   /// A change of a task; `members` begins with a comma or is empty.
-  void tell(std::string_view type, const LeasedTask& task, const std::string& members = {});
+  void tell(std::string_view type, Told told, const std::string& members = {});
+  void tell_done(Told told);
   [[nodiscard]] bool is_done() const;
   [[nodiscard]] bool may_take() const;
 
@@ -67,7 +74,7 @@ class Worker {
   bool drained_ = false;
   int stop_signals_ = 0;
   std::uint64_t taken_ = 0;
-  std::uint64_t unanswered_ = 0;  // told, and not answered yet
+  std::deque<Told> told_;  // the oldest first
   int status_ = kDone;
 };
 

@@ -89,6 +89,22 @@ def test_a_command_that_reads_nothing_and_one_that_writes_a_lot(netd):
     assert set(result_of(daemon, "escaped")) == {"\1"}
 
 
+def test_a_result_that_max_data_does_not_take_is_cut(netd):
+    daemon = netd("[tasks]\npath = {dir}/tasks\nmax_data = 1K\n")
+    add(daemon, "loud", 1)
+    add(daemon, "quiet", 2)
+    done = work(daemon, "--drain", "--", "sh", "-c", 'echo "$NETD_TASK_ID" >&2; cat; [ "$NETD_TASK_ID" = quiet ] || '
+                "head -c 100000 /dev/zero | tr '\\0' y")
+    lines = done.stderr.splitlines()
+    assert lines.count("loud") == 1, "the command ran more than once"
+    assert sum("max_data" in line for line in lines) == 1
+    assert done.returncode == 0
+    result = result_of(daemon, "loud")
+    assert set(result[1:]) == {"y"} and 512 < len(result) <= 1022
+    assert result_of(daemon, "quiet") == 2
+    assert state_of(daemon, "loud") is None
+
+
 def test_a_time_out_kills_the_whole_group(netd, tmp_path):
     daemon = netd()
     add(daemon, "slow", 1, max_attempts=1)

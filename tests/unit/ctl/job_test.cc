@@ -4,7 +4,9 @@
 #include <poll.h>
 #include <signal.h>
 
+#include <initializer_list>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace netd::ctl {
@@ -30,22 +32,45 @@ TEST(Job, FeedsTheDataAndCollectsTheResult) {
   Job job = start("\"two\\nlines\"", "cat; echo \" $NETD_TASK_ID $NETD_QUEUE $NETD_ATTEMPT\"");
   complete(job);
   EXPECT_EQ(job.status(), 0);
-  EXPECT_EQ(job.result(), "\"two\\nlines id q 3\"");
+  EXPECT_EQ(result_of(job.output(), Job::kMaxResultText), "\"two\\nlines id q 3\"");
 }
 
 TEST(Job, JsonStaysJson) {
   Job job = start("{\"a\":1.50}", "cat");
   complete(job);
-  EXPECT_EQ(job.result(), "{\"a\":1.50}");
+  EXPECT_EQ(result_of(job.output(), Job::kMaxResultText), "{\"a\":1.50}");
   Job silent = start("1", "true");
   complete(silent);
-  EXPECT_EQ(silent.result(), "");
+  EXPECT_EQ(result_of(silent.output(), Job::kMaxResultText), "");
 }
 
 TEST(Job, BoundsTheResult) {
   Job job = start("1", "head -c 400000 /dev/zero | tr '\\0' y");
   complete(job);
-  EXPECT_EQ(job.result().size(), Job::kMaxResult + 2);
+  EXPECT_EQ(result_of(job.output(), Job::kMaxResultText).size(), Job::kMaxResult + 2);
+}
+
+TEST(JobResult, IsCutToTheLimit) {
+  struct Case {
+    std::string_view output;
+    std::size_t limit;
+    std::string_view result;
+  };
+  for (const Case& one : std::initializer_list<Case>{
+           {"abcdef", 8, "\"abcdef\""},
+           {"abcdef", 7, "\"abcde\""},
+           {"[1, 2]\n", 5, "[1,2]"},
+           {"[1, 2]\n", 4, "\"[1\""},  // no JSON any more
+           {"a\1b", 9, "\"a\\u0001\""},
+           {"a\1b", 8, "\"a\""},
+           {"a\u20acb", 6, "\"a\u20ac\""},
+           {"a\u20acb", 5, "\"a\""},
+           {"a\u20acb", 4, "\"a\""},
+           {"abc", 2, "\"\""},
+           {"\n\n", 2, ""},
+       }) {
+    EXPECT_EQ(result_of(one.output, one.limit), one.result) << one.output << " " << one.limit;
+  }
 }
 
 TEST(Job, SaysHowItEnded) {
