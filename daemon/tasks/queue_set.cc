@@ -6,6 +6,8 @@
 #include <cstring>
 #include <limits>
 
+#include "daemon/base/spare_memory.h"
+
 namespace netd::tasks {
 
 namespace {
@@ -116,6 +118,8 @@ Slot QueueSet::add(const Record& record, TaskState state, Monotonic deadline, bo
   ++queue.count[index_of(state)];
   queue.bytes += record.id.size() + record.data.size();
   memory_ += cost(record.id.size() + kept);
+  most_memory_ = std::max(most_memory_, memory_);
+  flooded_ = flooded_ || memory_ >= kFlood;
   ++count_;
   insert_in_buckets(slot);
   order_.push_back({record.seq, slot});
@@ -142,6 +146,15 @@ void QueueSet::remove(Slot slot) {
   } else if (order_.size() > 2 * count_ + kChunk) {
     close_gaps();
   }
+  const bool sinking = most_memory_ >= kFlood && memory_ < most_memory_ / 4;
+  if (flooded_ && (sinking || count_ == 0)) end_flood();
+}
+
+/// Now and then while the tasks of a flood go, and when all are gone.
+void QueueSet::end_flood() {
+  give_spare_memory_back();
+  most_memory_ = memory_;
+  flooded_ = count_ > 0;
 }
 
 void QueueSet::close_gaps() {

@@ -162,6 +162,8 @@ class QueueSet {
 
  private:
   static constexpr std::size_t kChunk = 1024;
+  /// What tasks have taken is given back to the system when they go, from so many bytes on.
+  static constexpr std::uint64_t kFlood = 32U << 20U;
 
   struct ReadyOrder {
     QueueSet* set;
@@ -212,6 +214,7 @@ class QueueSet {
   void remove_from_buckets(Slot slot);
   void grow_buckets();
   void close_gaps();
+  void end_flood();
   void free_everything();
   QueueIndex use_queue(std::string_view name);
   void drop_queue_if_unused(QueueIndex queue);
@@ -222,6 +225,8 @@ class QueueSet {
   std::vector<Slot> buckets_;  // by Entry::hash; a power of two
   std::vector<Place> order_;   // by seq
   std::uint64_t memory_ = 0;
+  std::uint64_t most_memory_ = 0;  // that it was since it was last given back
+  bool flooded_ = false;
 
   IndexedHeap<DeadlineOrder> deadlines_;  // delayed and leased tasks
   IndexedHeap<ExpiryOrder> expiries_;     // ready and delayed tasks that expire

@@ -1,7 +1,11 @@
 #include "daemon/tasks/queue_set.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <array>
+#include <fstream>
+#include <memory>
 #include <random>
 #include <string>
 
@@ -67,6 +71,40 @@ TEST(QueueSetTest, ManyTasksComeAndGo) {
     EXPECT_EQ(set.memory(), 0U);
     EXPECT_EQ(set.find_queue("q"), kNoQueue);
   }
+}
+
+/// In bytes.
+std::size_t resident() {
+  std::size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages >> pages;
+  return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+TEST(QueueSetTest, TheMemoryOfAFloodIsGivenBack) {
+#if !defined(__GLIBC__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "another allocator";
+#endif
+  constexpr std::uint64_t kTasks = 400'000;
+  QueueSet set;
+  const std::size_t before = resident();
+  for (std::uint64_t seq = 1; seq <= kTasks; ++seq) {
+    add(set, seq, {std::to_string(seq), std::string(100, 'x')});
+  }
+  const std::size_t most = resident();
+  ASSERT_GT(most, before + kTasks * 100);
+  // What lies at the end of the heap keeps malloc from giving anything back by itself.
+  const auto block = std::make_unique<std::array<char, 200>>();
+  const auto remove = [&set](std::uint64_t first, std::uint64_t last) {
+    for (std::uint64_t seq = first; seq <= last; ++seq) {
+      const Slot slot = set.find(std::to_string(seq));
+      set.hold(slot);
+      set.remove(slot);
+    }
+  };
+  remove(1, kTasks * 7 / 8);
+  EXPECT_LT(resident(), before + (most - before) * 3 / 4) << "some are left";
+  remove(kTasks * 7 / 8 + 1, kTasks);
+  EXPECT_LT(resident(), before + (most - before) / 4);
 }
 
 TEST(QueueSetTest, AWaitingTaskIsSmall) { EXPECT_LE(sizeof(Entry), 88U); }
