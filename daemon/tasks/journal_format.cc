@@ -205,6 +205,14 @@ std::optional<JournalHeader> decode_header(std::string_view bytes) {
   return JournalHeader{.generation = generation, .size = size};
 }
 
+bool begins_as_journal(std::string_view bytes) {
+  const std::size_t size = std::min(bytes.size(), kHeaderMagic.size());
+  for (std::size_t at = 0; at < size; ++at) {
+    if (bytes[at] != '\0' && bytes[at] != kHeaderMagic[at]) return false;
+  }
+  return true;
+}
+
 bool is_change(StoreOp::Kind kind) { return kind != Kind::read && kind != Kind::read_result; }
 
 // FrameBuilder

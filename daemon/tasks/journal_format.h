@@ -38,6 +38,10 @@ struct JournalHeader {
 /// Nothing where the bytes are no whole header of this version.
 [[nodiscard]] std::optional<JournalHeader> decode_header(std::string_view bytes);
 
+/// Whether a file that begins so is a journal, perhaps one whose header was not written to its end:
+/// there are zeros in the place of what is missing.
+[[nodiscard]] bool begins_as_journal(std::string_view bytes);
+
 /// Whether an operation changes the store; the others are not written down.
 [[nodiscard]] bool is_change(StoreOp::Kind kind);
 

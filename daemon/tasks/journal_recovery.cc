@@ -97,6 +97,20 @@ std::uint64_t stray_generation(const OpenMedium& open, const std::string& folder
   return 0;
 }
 
+Result<void> check_no_stranger(const OpenMedium& open, const std::string& folder) {
+  for (int file = 0; file < kJournalFiles; ++file) {
+    const std::string path = journal_path(folder, file);
+    const auto medium = open(path, 0);
+    if (!medium) continue;
+    const auto head = (*medium)->read(0, std::min<std::size_t>((*medium)->size(), kFirstFrame));
+    if (!head) return std::unexpected(head.error().within("its journal"));
+    if (!begins_as_journal(*head)) {
+      return fail("damaged: its journal " + path + " is no journal of tasks");
+    }
+  }
+  return {};
+}
+
 RecoveredJournal recover_journal(std::span<const std::string> files, std::uint64_t generation,
                                  std::uint64_t applied, bool salvage) {
   RecoveredJournal recovered;

@@ -65,6 +65,11 @@ Result<std::unique_ptr<JournalStore>> JournalStore::open(Options options) {
   if (!mark) return std::unexpected(mark.error().within("tasks store " + file));
   if (mark->generation == 0) {
     const auto ended = (*database)->ended_journal();
+    if (ended.generation == 0) {
+      if (auto own = check_no_stranger(options.open_medium, folder); !own) {
+        return std::unexpected(own.error().within("tasks store " + file));
+      }
+    }
     if (stray_generation(options.open_medium, folder, ended.generation, ended.applied) != 0) {
       return fail("tasks store " + file + ": damaged: its journal holds changes that it knows " +
                   "nothing of; its write-ahead log is damaged, or they are of another store");

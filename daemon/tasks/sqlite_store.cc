@@ -116,6 +116,9 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const Options& options) {
     return fail("tasks store " + file + ": damaged: the file has only " +
                 std::to_string(status.st_size) + " bytes");
   }
+  if (auto log = check_write_ahead_log(file); !log) {
+    return std::unexpected(log.error().within("tasks store " + file));
+  }
   std::unique_ptr<SqliteStore> store(new SqliteStore(file, options.result_limit));
   auto opened = store->attach(options);
   if (!opened) return std::unexpected(opened.error().within("tasks store " + file));

@@ -11,6 +11,7 @@
 #include "daemon/tasks/journal_medium.h"
 #include "daemon/tasks/journal_recovery.h"
 #include "daemon/tasks/sqlite.h"
+#include "daemon/tasks/store_files.h"
 #include "daemon/tasks/task_row.h"
 
 namespace netd::tasks {
@@ -125,6 +126,9 @@ void Examiner::read_journal(const std::string& folder) {
     if (!known) return problem("the database does not say what its journal is");
     return read_journal_of(folder, generation, applied);
   }
+  if (generation == 0) {
+    if (auto own = check_no_stranger(open_journal_file, folder); !own) problem(own.error().what());
+  }
   const auto stray = stray_generation(open_journal_file, folder, generation, applied);
   if (stray == 0) return;
   problem("the journal holds changes that the database knows nothing of");
@@ -158,7 +162,9 @@ void Examiner::read_database() {
 }
 
 Result<StoreReport> Examiner::run(const std::string& folder) {
-  if (auto opened = open(folder + "/tasks.db"); !opened) return std::unexpected(opened.error());
+  const std::string file = folder + "/tasks.db";
+  if (auto log = check_write_ahead_log(file); !log) problem(log.error().what());
+  if (auto opened = open(file); !opened) return std::unexpected(opened.error());
   check_structure();
   read_journal(folder);
   merged_.emplace(journal_.overlay, journal_.bytes, visit_);

@@ -191,6 +191,40 @@ TEST_F(JournalStoreTest, WithoutItsJournalTheStoreIsRefused) {
   EXPECT_THAT(seqs_, ElementsAre(1));
 }
 
+TEST_F(JournalStoreTest, AStrangeFileInThePlaceOfAnotherIsRefusedAndLeftAsItIs) {
+  ASSERT_EQ(open(), "");
+  ASSERT_FALSE(put(1));
+  const Files whole = files();
+  const auto expect_refused = [&](const Files& strange, const std::string& reason) {
+    write(strange);
+    EXPECT_THAT(open(), HasSubstr(reason));
+    store_.reset();
+    const Files after = files();
+    for (const auto& [name, bytes] : strange) EXPECT_TRUE(after.at(name) == bytes) << name;
+    EXPECT_FALSE(examine_store(options_.database.folder, [](const Record&) {})->good()) << reason;
+  };
+  Files swapped = whole;
+  std::swap(swapped.at("tasks.db-wal"), swapped.at("tasks.journal-a"));
+  expect_refused(swapped, "tasks.db-wal is not its write-ahead log");
+  Files log_lost = whole;
+  log_lost.erase("tasks.db-wal");
+  log_lost.at("tasks.journal-a") = whole.at("tasks.db-wal");
+  expect_refused(log_lost, "tasks.journal-a is no journal of tasks");
+  log_lost.at("tasks.journal-a") = "a note";
+  expect_refused(log_lost, "tasks.journal-a is no journal of tasks");
+
+  // What was begun and never written.
+  write({});
+  ASSERT_EQ(open(), "");
+  store_.reset();
+  Files begun = files();
+  begun["tasks.db-wal"] = std::string(100, '\0');
+  begun.at("tasks.journal-a").replace(3, std::string::npos, std::string(kSize - 3, '\0'));
+  begun.at("tasks.journal-b") = std::string(kSize, '\0');
+  write(begun);
+  EXPECT_EQ(open(), "");
+}
+
 TEST_F(JournalStoreTest, ADatabaseThatKnowsNothingOfItsJournalIsRefusedAndLeftAsItIs) {
   ASSERT_EQ(open(), "");
   for (std::uint64_t seq = 1; seq <= 3; ++seq) ASSERT_FALSE(put(seq));
