@@ -46,13 +46,10 @@ void DurableTaskService::done(TaskRef ref, std::string result, Callback callback
   const auto slot = find_leased(ref);
   if (!slot) return callback(std::unexpected(slot.error()));
   set_.hold(*slot);
-  if (!result.empty()) {
-    StoreOp keep{.kind = StoreOp::Kind::put_result};
-    keep.record.id = set_.at(*slot).id();
-    keep.record.expires = wall_ms() + settings_.result_ttl.count();
-    keep.text = result;
-    if (write_behind_) own_texts(keep);
-    submit(std::move(keep), nullptr);
+  if (result.empty()) {
+    forget_result(*slot);
+  } else {
+    keep_result(*slot, result);
   }
   write(StoreOp::Kind::erase, *slot, record_of(*slot),
         [this, slot = *slot, result = std::move(result),
@@ -69,6 +66,27 @@ void DurableTaskService::done(TaskRef ref, std::string result, Callback callback
           answer_result(seq, std::optional(result.empty() ? std::string("null") : result));
         });
   flush_if_large();
+}
+
+/// Of a held task that is done.
+void DurableTaskService::keep_result(Slot slot, std::string text) {
+  StoreOp keep{.kind = StoreOp::Kind::put_result};
+  keep.record.id = set_.at(slot).id();
+  keep.record.expires = wall_ms() + settings_.result_ttl.count();
+  keep.text = std::move(text);
+  if (write_behind_) own_texts(keep);
+  results_.add(set_.at(slot).id());
+  submit(std::move(keep), nullptr);
+}
+
+/// Of a held task that is done and has no result: that of an older task with its id is not its own.
+void DurableTaskService::forget_result(Slot slot) {
+  if (!results_.may_have(set_.at(slot).id())) return;
+  StoreOp none{.kind = StoreOp::Kind::put_result};
+  none.record.id = set_.at(slot).id();
+  none.record.expires = 1;  // long ago
+  if (write_behind_) own_texts(none);
+  submit(std::move(none), nullptr);
 }
 
 void DurableTaskService::fail(TaskRef ref, std::optional<milliseconds> delay, Callback callback) {

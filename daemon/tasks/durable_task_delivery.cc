@@ -142,6 +142,7 @@ void DurableTaskService::write_attempts(Monotonic until) {
 /// The row goes first, and the answer follows when it is gone: what was answered never comes again.
 void DurableTaskService::hand_out_for_good(Slot slot, Consumer consumer, std::string data) {
   set_.hold(slot);
+  forget_result(slot);
   write(StoreOp::Kind::erase, slot, record_of(slot),
         [this, slot, consumer = std::move(consumer),
          data = std::move(data)](const StoreError* error) mutable {

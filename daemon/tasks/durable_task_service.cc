@@ -45,6 +45,7 @@ Result<void> DurableTaskService::load(Store& store) {
   const Monotonic start = now();
   Store::Visitor visitor;
   visitor.paused_queue = [this](std::string_view name) { set_.set_paused(name, true); };
+  visitor.result = [this](std::string_view id) { results_.add(id); };
   visitor.task = [&](const Record& record) -> Result<void> {
     if (record.seq <= last_seq_ || set_.find(record.id) != kNoSlot || record.id.empty() ||
         record.id.size() > kMaxIdLength) {

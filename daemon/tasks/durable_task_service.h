@@ -25,6 +25,7 @@
 #include "daemon/base/trouble.h"
 #include "daemon/event/timer.h"
 #include "daemon/tasks/group_commit.h"
+#include "daemon/tasks/id_filter.h"
 #include "daemon/tasks/queue_set.h"
 #include "daemon/tasks/task_service.h"
 #include "daemon/tasks/waiting_room.h"
@@ -107,6 +108,8 @@ class DurableTaskService final : public TaskService {
   void finish_attempt(Slot slot, const Next& next, std::string_view what, Callback callback);
   void set_pause(std::string queue, bool paused, Callback callback);
   void read_result(std::string id, ResultCallback callback);
+  void keep_result(Slot slot, std::string text);
+  void forget_result(Slot slot);
 
   // Handing out.
   void serve(QueueIndex queue);
@@ -197,6 +200,7 @@ class DurableTaskService final : public TaskService {
   Holder last_holder_ = 0;
   std::unordered_set<Holder> holders_;
   std::unordered_map<Slot, std::vector<std::function<void()>>> held_waiters_;
+  IdFilter results_;    // the ids that may have a result on the disk
   TaskStats counters_;  // its counters only
 
   Batch batch_;  // what this turn brought

@@ -115,11 +115,15 @@ Result<void> JournalStore::load(const Visitor& visitor) {
                                  .paused_queue =
                                      [&](std::string_view name) {
                                        if (!queues.contains(name)) visitor.paused_queue(name);
-                                     }});
+                                     },
+                                 .result = visitor.result});
   if (loaded) loaded = merged.finish();
   if (!loaded) return loaded;
   for (const auto& [name, paused] : queues) {
     if (paused) visitor.paused_queue(name);
+  }
+  if (visitor.result) {
+    for (const auto& [id, change] : above.overlay.results()) visitor.result(id);
   }
   loaded_ = true;
   if (frozen_) apply_frozen();

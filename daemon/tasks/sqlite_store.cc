@@ -290,6 +290,13 @@ Result<void> SqliteStore::load(const Visitor& visitor) {
     return std::unexpected(error("read"));
   }
   while (paused.step() == SQLITE_ROW) visitor.paused_queue(paused.text(0));
+  if (visitor.result) {
+    Statement results;
+    if (results.prepare(db_.get(), "SELECT id FROM result") != SQLITE_OK) {
+      return std::unexpected(error("read"));
+    }
+    while (results.step() == SQLITE_ROW) visitor.result(results.text(0));
+  }
 
   Statement all;
   if (all.prepare(db_.get(), std::string(kSelectTasks) + " ORDER BY seq") != SQLITE_OK) {

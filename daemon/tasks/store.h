@@ -40,6 +40,8 @@ class Store {
   struct Visitor {
     std::function<Result<void>(const Record&)> task;  // in the order of seq
     std::function<void(std::string_view)> paused_queue;
+    /// The ids of results, those that expired or are gone perhaps included. May be empty.
+    std::function<void(std::string_view)> result{};
   };
   /// Shows all that is stored, once, before the first commit. Stops at the visitor's first error.
   [[nodiscard]] virtual Result<void> load(const Visitor& visitor) = 0;

@@ -44,6 +44,8 @@ class FakeStore final : public Store {
       if (auto taken = visitor.task(record); !taken) return taken;
     }
     for (const std::string& name : disk_.paused) visitor.paused_queue(name);
+    if (!visitor.result) return {};
+    for (const auto& [id, result] : disk_.results) visitor.result(id);
     return {};
   }
 

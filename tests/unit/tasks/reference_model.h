@@ -81,6 +81,7 @@ class ReferenceModel {
     ModelTask* task = find(id);
     if (const std::string bad = not_leased(task, attempt); !bad.empty()) return bad;
     if (disk_fails) return "unavailable";
+    results_.erase(id);
     if (!result.empty()) results_[id] = {result, now + result_ttl};
     return remove(*task), "ok";
   }
@@ -272,6 +273,7 @@ class ReferenceModel {
     const std::string id = task.id;
     if (!consumer.lease) {
       if (disk_fails) return "unavailable";
+      results_.erase(id);
       if (!accept) return written(task), id;
       return remove(task), id;
     }

@@ -263,6 +263,35 @@ TEST_F(TaskServiceTest, ResultIsKeptForItsTime) {
   EXPECT_TRUE(disk_.results.empty()) << "swept";
 }
 
+TEST_F(TaskServiceTest, AResultOfAnOlderTaskIsNotThatOfANewerOne) {
+  const auto work = [this](std::string result) {
+    produce(make("a"));
+    take(leased(60s));
+    EXPECT_EQ(done("\"a\"", std::move(result)), "ok");
+  };
+  work("1");
+  EXPECT_EQ(result_of("\"a\""), "1");
+  work("");
+  EXPECT_EQ(result_of("\"a\""), "not_found");
+  work("2");
+  EXPECT_EQ(result_of("\"a\""), "2");
+  restart();
+  produce(make("a"));
+  EXPECT_EQ(take(), "\"a\"") << "without a lease: done";
+  EXPECT_EQ(result_of("\"a\""), "not_found");
+  work("3");
+  produce(make("a"));
+  EXPECT_EQ(erase("\"a\""), "ok");
+  EXPECT_EQ(result_of("\"a\""), "3") << "the newer one never ended";
+}
+
+TEST_F(TaskServiceTest, WhereNoResultIsNoneIsForgotten) {
+  produce(make("a"));
+  take(leased(60s));
+  EXPECT_EQ(done("\"a\""), "ok");
+  EXPECT_TRUE(disk_.results.empty()) << "a change that nobody needs";
+}
+
 TEST_F(TaskServiceTest, WaitingForAResultEnds) {
   produce(make("a"));
   EXPECT_EQ(result_of("\"a\""), "not yet");
