@@ -19,7 +19,9 @@ constexpr std::size_t kMaxThreadName = 15;  // pthread_setname_np(3)
 ThreadPool::ThreadPool(const std::string& name, std::size_t max_threads, std::size_t max_waiting)
     : name_(name.substr(0, kMaxThreadName)),
       max_threads_(std::max<std::size_t>(max_threads, 1)),
-      max_waiting_(max_waiting) {}
+      max_waiting_(max_waiting) {
+  ::sem_init(&tokens_, 0, 0);
+}
 
 ThreadPool::~ThreadPool() {
   std::vector<std::thread> threads;
@@ -28,8 +30,9 @@ ThreadPool::~ThreadPool() {
     ending_ = true;
     threads.swap(threads_);
   }
-  wakeup_.notify_all();
+  for (std::size_t i = 0; i < threads.size(); ++i) ::sem_post(&tokens_);
   for (std::thread& thread : threads) thread.join();
+  ::sem_destroy(&tokens_);
 }
 
 bool ThreadPool::submit(Job job) {
@@ -40,7 +43,7 @@ bool ThreadPool::submit(Job job) {
     if (needs_thread && !start_thread() && threads_.empty()) return false;
     jobs_.push_back(std::move(job));
   }
-  wakeup_.notify_one();
+  ::sem_post(&tokens_);
   return true;
 }
 
@@ -69,7 +72,9 @@ void ThreadPool::work() {
   std::unique_lock lock(mutex_);
   while (true) {
     ++idle_;
-    wakeup_.wait(lock, [this] { return ending_ || !jobs_.empty(); });
+    lock.unlock();
+    while (::sem_wait(&tokens_) != 0) continue;  // interrupted
+    lock.lock();
     --idle_;
     if (jobs_.empty()) return;  // ending
     Job job = std::move(jobs_.front());

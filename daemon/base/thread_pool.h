@@ -1,7 +1,8 @@
 // Threads for work that may block: disks, name look-ups.
 #pragma once
 
-#include <condition_variable>
+#include <semaphore.h>
+
 #include <cstddef>
 #include <deque>
 #include <functional>
@@ -46,8 +47,10 @@ class ThreadPool {
   const std::size_t max_threads_;
   const std::size_t max_waiting_;
 
+  // One for each job that waits, and at the end one for each thread. Not a condition variable: what
+  // that wakes leaves the mutex with a system call, whether somebody waits for it or not.
+  sem_t tokens_{};
   mutable std::mutex mutex_;  // guards all below
-  std::condition_variable wakeup_;
   std::deque<Job> jobs_;
   std::vector<std::thread> threads_;
   std::size_t idle_ = 0;

@@ -28,8 +28,11 @@ std::size_t plain_length(std::string_view text) {
 
 DataStream::Step DataStream::feed(std::string_view input, std::string& out, std::size_t limit) {
   Step result;
+  if (!dropping_) out.reserve(std::min(limit, out.size() + input.size()));
   while (!input.empty() && !ended_ && out.size() < limit) {
-    const std::size_t consumed = step(input.substr(0, limit - out.size()), out);
+    const std::string_view room = input.substr(0, limit - out.size());
+    std::size_t consumed = at_ == At::line_start && !in_header_ ? take_lines(room, out) : 0;
+    if (consumed == 0) consumed = step(room, out);
     input.remove_prefix(consumed);
     result.consumed += consumed;
   }
@@ -45,6 +48,21 @@ DataStream::Step DataStream::skip(std::string_view input) {
 
 void DataStream::finish(std::string& out) {
   if (at_ == At::cr) take_bare('\r', out);
+}
+
+/// At the start of a line: takes the whole lines that ask for nothing but to be copied, all at
+/// once, because they are nearly all of a message. Consumes none when the first is not such a line.
+std::size_t DataStream::take_lines(std::string_view input, std::string& out) {
+  std::string_view rest = input;
+  while (!rest.empty() && !(rest.front() == '.' && framing_ == Framing::dot)) {
+    const std::size_t length = plain_length(rest);
+    if (!rest.substr(length).starts_with(kLineEnd)) break;
+    longest_line_ = std::max<std::uint64_t>(longest_line_, length);
+    rest.remove_prefix(length + kLineEnd.size());
+  }
+  const std::size_t consumed = input.size() - rest.size();
+  emit(input.substr(0, consumed), out);
+  return consumed;
 }
 
 /// Consumes at least one octet of `input`, which is not empty.

@@ -59,6 +59,7 @@ class DataStream {
     cr,  ///< a CR, held back
   };
 
+  std::size_t take_lines(std::string_view input, std::string& out);
   std::size_t step(std::string_view input, std::string& out);
   void take_text(std::string_view text, std::string& out);
   void take_line_end(std::string& out);

@@ -9,6 +9,9 @@ namespace netd::smtp {
 
 namespace {
 
+/// Of a trace, without what its length depends on.
+constexpr std::size_t kRoomForWords = 256;
+
 std::string date_of(WallTime time) {
   const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
   std::tm parts{};
@@ -19,6 +22,9 @@ std::string date_of(WallTime time) {
 }  // namespace
 
 void append_trace(const Trace& trace, std::string& out) {
+  // The two fields, with the recipient in them twice.
+  out.reserve(out.size() + kRoomForWords + trace.sender.size() + 2 * trace.recipient.size() +
+              trace.helo.size() + trace.hostname.size());
   out += "Return-Path: <";
   out += trace.sender;
   out += ">\r\n";

@@ -110,6 +110,8 @@ TEST(SocketAddress, WritesPeersAsPeopleExpectThem) {
   EXPECT_EQ(text(AF_INET, "127.0.0.1", 80), "127.0.0.1:80");
   EXPECT_EQ(text(AF_INET6, "::1", 80), "[::1]:80");
   EXPECT_EQ(text(AF_INET6, "::ffff:192.0.2.1", 80), "192.0.2.1:80");
+  EXPECT_EQ(text(AF_INET6, "::ffff:255.255.255.255", 80), "255.255.255.255:80");
+  EXPECT_EQ(text(AF_INET6, "::ffff:10.0.10.100", 80), "10.0.10.100:80");
   EXPECT_EQ(SocketAddress::unix_peer(1000, 42).text(), "unix:uid=1000,pid=42");
   EXPECT_EQ(SocketAddress().text(), "unknown");
 }

@@ -82,6 +82,26 @@ TEST_P(DataStreamTest, IsTheSameInEveryDivision) {
   }
 }
 
+/// Behind the header whole lines are taken at once.
+TEST_P(DataStreamTest, IsTheSameInTheBody) {
+  const Outcome alone = run(GetParam().input);
+  for (const std::string_view front : {"\r\n", "A: b\r\n\r\nc\r\n", "\r\na line\r\n..dots\r\n"}) {
+    const std::string input = std::string(front) + std::string(GetParam().input);
+    const std::string text =
+        front.ends_with("..dots\r\n") ? "\r\na line\r\n.dots\r\n" : std::string(front);
+    for (const std::size_t step : {1U, 2U, 3U, 5U, 8U, 100U}) {
+      for (const std::size_t limit : {1U, 2U, 3U, 5U, 8U, 13U, 100U}) {
+        const Outcome outcome = run(input, step, limit);
+        EXPECT_EQ(outcome.text, text + alone.text) << step << ' ' << limit;
+        EXPECT_EQ(outcome.rest, alone.rest) << step << ' ' << limit;
+        EXPECT_EQ(outcome.ended, alone.ended) << step << ' ' << limit;
+        EXPECT_EQ(outcome.bare_cr, alone.bare_cr) << step << ' ' << limit;
+        EXPECT_EQ(outcome.bare_lf, alone.bare_lf) << step << ' ' << limit;
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     EndOfData, DataStreamTest,
     testing::Values(StreamCase{"hi\r\n.\r\nQUIT\r\n", "hi\r\n", "QUIT\r\n"},
@@ -142,6 +162,7 @@ TEST(DataStream, InChunksMayEndWithoutALineEnd) {
 TEST(DataStream, MeasuresLinesWithoutTheirEndAndDot) {
   EXPECT_EQ(run("ab\r\n..cd\r\nx\r\n.\r\n").longest, 3U);
   EXPECT_EQ(run("abcdef").longest, 6U) << "a line that is not over counts too";
+  EXPECT_EQ(run("\r\nab\r\ncdef\r\nx\r\n.\r\n").longest, 4U) << "of the body";
 }
 
 TEST(DataStream, CountsReceivedFieldsInTheHeaderAlone) {
