@@ -55,6 +55,14 @@ std::string format_short_size(std::uint64_t bytes) {
   return text + kUnits[unit];
 }
 
+/// Relative to the folder; by it even a name that is no UTF-8 can be asked for.
+std::string reference_to(const FolderEntry& entry) {
+  std::string reference;
+  append_url_path(reference, entry.name);
+  if (entry.is_folder) reference += '/';
+  return reference;
+}
+
 }  // namespace
 
 FolderListing list_folder(int fd, bool dot_files) {
@@ -104,11 +112,9 @@ std::string listing_html(const FolderListing& listing, std::string_view path) {
   if (path != "/") page += "<tr><td><a href=\"../\">../</a></td><td></td><td></td></tr>\n";
   for (const FolderEntry& entry : listing.entries) {
     const std::string_view slash = entry.is_folder ? "/" : "";
-    std::string reference;
-    append_url_path(reference, entry.name);
     page += "<tr><td><a href=\"";
-    append_html(page, reference);
-    page.append(slash).append("\">");
+    append_html(page, reference_to(entry));
+    page.append("\">");
     append_html(page, entry.name);
     page.append(slash).append("</a></td><td class=\"n\">");
     if (!entry.is_folder) page += format_short_size(entry.size);
@@ -124,6 +130,7 @@ std::string listing_json(const FolderListing& listing) {
   for (const FolderEntry& entry : listing.entries) {
     if (text.size() > 1) text += ',';
     text.append("\n{\"name\":").append(json_quote(entry.name));
+    text.append(",\"href\":").append(json_quote(reference_to(entry)));
     text.append(entry.is_folder ? ",\"type\":\"directory\"" : ",\"type\":\"file\"");
     if (!entry.is_folder) text.append(",\"size\":").append(std::to_string(entry.size));
     const std::string time = format_rfc3339(WallTime(std::chrono::seconds(entry.last_modified)));

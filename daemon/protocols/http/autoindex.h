@@ -28,7 +28,8 @@ inline constexpr std::size_t kMaxListed = 10000;
 
 /// `path` is the folder's, as asked for: for the title, and to know whether there is one above.
 [[nodiscard]] std::string listing_html(const FolderListing& listing, std::string_view path);
-/// An array of {name, type, size, mtime}.
+/// An array of {name, href, type, size, mtime}: bytes of a name that are no UTF-8 are U+FFFD there,
+/// and exact in the reference, which is relative to the folder.
 [[nodiscard]] std::string listing_json(const FolderListing& listing);
 
 }  // namespace netd::http

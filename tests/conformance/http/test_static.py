@@ -349,6 +349,22 @@ def test_a_listing(site):
     assert listed[2]["size"] == 3 and listed[0]["type"] == "directory"
 
 
+def test_every_name_that_is_listed_can_be_asked_for(site):
+    port, folder = site.port("web"), bytes(site.folder / "www/sub")
+    names = [b"\xff\xfe", b"100%25", b"a:b", b"quote\"", b"q?x#y", b"line\nend", "\u00fc".encode()]
+    for name in names:
+        with open(folder + b"/" + name, "wb") as file:
+            file.write(name)
+    answer = get(port, "/sub/", ["Accept: application/json"])
+    listed = {get(port, "/sub/" + entry["href"]).body: entry for entry in json.loads(answer.body)}
+    assert sorted(listed) == sorted(names)
+    assert listed[b"\xff\xfe"]["name"] == "\ufffd\ufffd"
+    page = get(port, "/sub/").body.decode()
+    assert all(f'<a href="{entry["href"]}">' in page for entry in listed.values())
+    above = json.loads(get(port, "/", ["Accept: application/json"]).body)
+    assert above[0]["href"] == "sub/"
+
+
 def test_a_changed_file_is_seen_within_a_second(site):
     port, path = site.port("web"), site.folder / "www/a.txt"
     first = get(port, "/a.txt")
