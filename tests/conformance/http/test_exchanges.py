@@ -126,9 +126,9 @@ idle_timeout = 800ms
 def test_a_dripping_head_is_cut_by_one_deadline(netd):
     """RFC 9110, section 15.5.9: bytes that come do not move the deadline."""
     port = netd(SLOW).port("web")
+    begin = time.monotonic()
     with RawConnection(port) as connection:
         connection.send(b"GET / HTTP/1.1\r\n")
-        begin = time.monotonic()
         connection.socket.settimeout(0.05)
         while not connection.buffer and time.monotonic() < begin + 10:
             try:
