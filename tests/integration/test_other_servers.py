@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 from netd_process import DEADLINE, NETCTL, until
+from ports import free_port
 
 PATHS = f"{os.environ['PATH']}:/usr/sbin:/usr/lib/postfix/sbin"
 
@@ -31,15 +32,6 @@ def succeed(*arguments, **options):
     result = netctl(*arguments, **options)
     assert result.returncode == 0, result
     return result.stdout
-
-
-def free_ports(count):
-    """Ports that nobody has; what is started next takes them by number."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def listens(port):
@@ -67,7 +59,7 @@ def xinetd(tmp_path_factory):
     """The targets of its echo, discard, chargen and daytime; its echo over udp loses some to anybody."""
     folder = tmp_path_factory.mktemp("xinetd")
     names = ("echo", "discard", "chargen", "daytime")
-    ports = dict(zip(names, free_ports(len(names))))
+    ports = dict(zip(names, (free_port() for _ in names)))
     text = "defaults\n{\n log_type = FILE /dev/null\n instances = UNLIMITED\n cps = 100000 1\n}\n"
     for name, port in ports.items():
         text += (f"service {name}\n{{\n type = INTERNAL UNLISTED\n id = {name}\n socket_type = stream\n"
@@ -117,7 +109,7 @@ def nginx(tmp_path_factory):
     folder = tmp_path_factory.mktemp("nginx")
     folder.chmod(0o755)
     (folder / "page").write_text("x" * 300_000)
-    port, = free_ports(1)
+    port = free_port()
     user = "user root;" if os.getuid() == 0 else ""
     (folder / "conf").write_text(
         f"{user} daemon off; pid {folder}/pid; error_log stderr; events {{}}\n"
@@ -153,7 +145,7 @@ def test_latency_and_scan_of_nginx(nginx):
 
 
 def test_mail_to_postfix(tmp_path):
-    port, = free_ports(1)
+    port = free_port()
     user = ["-u", "postfix"] if os.getuid() == 0 else []
     with running([program("smtp-sink"), *user, f"127.0.0.1:{port}", "10"], port):
         told = json.loads(succeed("--json", "mail", "send", "--server", f"127.0.0.1:{port}", "--to",

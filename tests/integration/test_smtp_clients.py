@@ -6,7 +6,6 @@ import email
 import email.policy
 import os
 import pwd
-import random
 import shutil
 import smtplib
 import socket
@@ -14,6 +13,7 @@ import subprocess
 
 import pytest
 from netd_process import DEADLINE, until
+from ports import free_port
 from smtp_dialogue import wait_for_mail, without_trace
 
 # What a client may spoil: dots, long lines, letters beyond ASCII, no empty line at the end.
@@ -195,15 +195,6 @@ def postfix(tmp_path):
     for process in started:
         process.terminate()
         process.wait(DEADLINE)
-
-
-def free_port():
-    """A port outside of the range that the kernel gives to clients."""
-    while True:
-        port = random.randrange(20_000, 30_000)
-        with contextlib.suppress(OSError), socket.socket() as one:
-            one.bind(("127.0.0.1", port))
-            return port
 
 
 def answers(port):

@@ -170,6 +170,8 @@ def test_a_clients_mistake_is_no_warning(machine):
         client.sendall(b"}{")
         assert b"invalid_json" in client.recv(1000)
     assert machine.http_get().startswith(b"HTTP/1.1 200 ")
+    machine.run("netctl", "log-level", "info")
+    until(lambda: entries(machine, *after, "NETD_EVENT=control_command"), "what is said behind all that")
     said = entries(machine, *after, "-u", "netd")
     assert [entry["MESSAGE"] for entry in said if int(entry["PRIORITY"]) < 6] == []
     assert [entry for entry in said if entry.get("NETD_LISTENER") == "closed"], "it was all there"

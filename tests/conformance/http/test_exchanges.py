@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from netd_process import until
+from netd_process import DEADLINE, until
 from raw_http import PROBE, RawConnection, ask, get
 
 DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-3]\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct"
@@ -130,13 +130,13 @@ def test_a_dripping_head_is_cut_by_one_deadline(netd):
     with RawConnection(port) as connection:
         connection.send(b"GET / HTTP/1.1\r\n")
         connection.socket.settimeout(0.05)
-        while not connection.buffer and time.monotonic() < begin + 10:
+        while not connection.buffer and time.monotonic() < begin + DEADLINE:
             try:
                 connection.socket.sendall(b"X: y\r\n")
                 connection._more()
             except TimeoutError:
                 continue
-        connection.socket.settimeout(5)
+        connection.socket.settimeout(DEADLINE)
         assert connection.receive().status == 408
         assert connection.at_end()
         assert time.monotonic() - begin >= 0.45
