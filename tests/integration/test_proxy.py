@@ -606,6 +606,27 @@ def test_one_that_failed_is_asked_again_where_no_other_is_left(netd):
         assert get(port).status == 200
 
 
+def test_one_that_fails_its_clients_is_told_though_its_checks_pass(netd):
+    def answer(request, _connection):
+        return OK if request.line.startswith("GET /healthz ") or well.is_set() else None
+
+    well = threading.Event()
+    with Instance(answer) as instance:
+        daemon = netd(config(instance, service="health_interval = 100ms\n")
+                      .replace("health = off", "health = /healthz"))
+        with daemon.connect_control() as events:
+            assert events.ask({"type": "subscribe", "events": ["instance"]}) == {"status": "ok"}
+            for _ in range(3):
+                assert get(daemon.port("web")).status == 503
+            failed = events.receive()
+            assert (failed["event"], failed["level"]) == ("instance_failed", "warning")
+            assert (failed["service"], failed["instance"]) == ("users", f"tcp:{instance.name}")
+            assert "closed the connection without an answer" in failed["message"]
+            well.set()
+            assert get(daemon.port("web")).status == 200
+            assert events.receive()["event"] == "instance_recovered"
+
+
 def timed(port):
     begin = time.monotonic()
     status = get(port).status
