@@ -32,7 +32,11 @@ void OutputQueue::append_file(SharedFile file, std::uint64_t offset, std::uint64
 IoResult OutputQueue::send_front(Stream& stream) {
   Segment& front = segments_->front();
   if (front.file) {
-    const auto step = static_cast<std::size_t>(std::min<std::uint64_t>(front.left, kFileStep));
+    if (front.left > kMaxTurn && !front.bulk) {
+      front.bulk = true;
+      stream.begin_bulk();
+    }
+    const auto step = static_cast<std::size_t>(std::min<std::uint64_t>(front.left, kMaxTurn));
     return stream.send_file(front.file->get(), front.offset, step);
   }
   const bool more = segments_->size() > 1;
@@ -44,7 +48,7 @@ IoResult OutputQueue::send_front(Stream& stream) {
 
 IoResult OutputQueue::send(Stream& stream) {
   IoResult total;
-  while (!empty() && total.count < kMaxStep) {
+  while (!empty() && total.count < kMaxTurn) {
     const IoResult result = send_front(stream);
     if (result.outcome != IoResult::Outcome::done) {
       total.outcome = result.outcome;
@@ -52,10 +56,15 @@ IoResult OutputQueue::send(Stream& stream) {
       break;
     }
     total.count += result.count;
-    segments_->front().left -= result.count;
-    if (segments_->front().left == 0) segments_->pop_front();
+    Segment& front = segments_->front();
+    front.left -= result.count;
+    if (front.left == 0) {
+      if (front.bulk) stream.end_bulk();
+      segments_->pop_front();
+    }
     if (segments_->empty()) clear();
   }
+  if (!empty() && segments_->front().bulk) stream.push();
   return total;
 }
 

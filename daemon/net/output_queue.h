@@ -22,21 +22,22 @@ class OutputQueue {
   void append_file(SharedFile file, std::uint64_t offset, std::uint64_t length);
 
   /// Sends from the front. done with the count when something was sent and more may follow or the
-  /// queue is empty now; ended when a file was shorter than promised. Sends at most about
-  /// kMaxStep bytes, so that one fast reader does not hold up the loop.
+  /// queue is empty now; ended when a file was shorter than promised. Sends at most about kMaxTurn
+  /// bytes, so that one fast reader does not hold up the loop.
   [[nodiscard]] IoResult send(Stream& stream);
 
   void clear();
 
  private:
-  static constexpr std::size_t kFileStep = std::size_t{256} << 10;
-  static constexpr std::size_t kMaxStep = std::size_t{2} << 20;
+  // In one sendfile(2): one short segment at its end instead of one after each 64 KiB.
+  static constexpr std::size_t kMaxTurn = std::size_t{512} << 10;
 
   struct Segment {
     std::string bytes;  // of a file segment: empty
     SharedFile file;
     std::uint64_t offset = 0;  // into bytes or the file
     std::uint64_t left = 0;
+    bool bulk = false;  // Stream::begin_bulk() has been called for it
   };
   [[nodiscard]] IoResult send_front(Stream& stream);
 

@@ -1,6 +1,7 @@
 #include "daemon/net/stream.h"
 
 #include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -16,6 +17,16 @@ IoResult failure(int error) {
     return {.outcome = IoResult::Outcome::would_block};
   }
   return {.outcome = IoResult::Outcome::failed, .error = error};
+}
+
+// What may wait in the kernel that has not been sent once. What waits behind a congestion control
+// that paces (BBR does) holds its estimate of the path down to what it has let through, and a timer
+// interrupt is then spent on each segment. The kernel asks for more below half of it: push() comes
+// before whoever waits for that, as TCP_CORK may hold back more.
+constexpr int kMaxNotSent = 16 << 10;
+
+void set_tcp(int fd, int option, int value) {
+  (void)::setsockopt(fd, IPPROTO_TCP, option, &value, sizeof value);
 }
 
 IoResult moved(ssize_t count) {
@@ -48,6 +59,16 @@ IoResult Stream::send_file(int file, std::uint64_t& offset, std::size_t length) 
   offset = static_cast<std::uint64_t>(position);
   return moved(count);
 }
+
+void Stream::begin_bulk() {
+  set_tcp(socket_.get(), TCP_NOTSENT_LOWAT, kMaxNotSent);
+  set_tcp(socket_.get(), TCP_CORK, 1);
+}
+
+// Set once more, it sends what TCP_CORK holds back.
+void Stream::push() { set_tcp(socket_.get(), TCP_NODELAY, 1); }
+
+void Stream::end_bulk() { set_tcp(socket_.get(), TCP_CORK, 0); }
 
 bool Stream::start_tls(const TlsContext& context) {
   tls_ = TlsChannel::open(context, socket_.get());

@@ -31,6 +31,12 @@ class Stream {
   /// Advances `offset`. ended: the file is shorter than `offset + length`. Fails with EOPNOTSUPP
   /// under TLS, which has nothing to send from a file.
   [[nodiscard]] IoResult send_file(int file, std::uint64_t& offset, std::size_t length);
+  /// For what takes many calls, until end_bulk(): short segments wait (tcp(7), TCP_CORK) until
+  /// push(), and the kernel asks for more when it has sent nearly all that it has. Nothing under
+  /// other transports.
+  void begin_bulk();
+  void push();
+  void end_bulk();
   /// From here on all bytes pass through TLS; the handshake is part of the reads that follow. What
   /// was written before must have left. False when there is no memory for it.
   [[nodiscard]] bool start_tls(const TlsContext& context);
