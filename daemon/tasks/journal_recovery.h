@@ -30,8 +30,8 @@ inline constexpr int kJournalFiles = 2;
 [[nodiscard]] std::uint64_t stray_generation(const OpenMedium& open, const std::string& folder,
                                              std::uint64_t ended, std::uint64_t applied);
 
-/// Where the database has never named a journal: fails where something else than a journal lies in the place
-/// of one.
+/// Where the database has never named a journal: fails where something else than a journal lies in
+/// the place of one.
 [[nodiscard]] Result<void> check_no_stranger(const OpenMedium& open, const std::string& folder);
 
 /// The commits of a journal that the database has not taken yet.
