@@ -21,8 +21,7 @@ void require(bool condition) {
 /// a matter of size. It takes a NUL for the end, whatever stands behind it.
 bool compare_with_other_parser(std::string_view text) {
   return text.size() < RequestFramer::kMaxDepth && text.find_first_of("eE") == text.npos &&
-         text.find('\0') == text.npos &&
-         text.find_first_not_of(" \t\r\n") != text.npos;
+         text.find('\0') == text.npos && text.find_first_not_of(" \t\r\n") != text.npos;
 }
 
 std::string read_all(std::string_view input, std::size_t piece) {
