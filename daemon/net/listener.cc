@@ -19,6 +19,8 @@ namespace {
 
 // From this many connections on, what they took is worth giving back to the system.
 constexpr std::size_t kCrowd = 1024;
+// So few of them hold no more than as many pages of the heap.
+constexpr std::size_t kFew = 32;
 // How many connections one readiness takes in before others get their turn.
 constexpr int kAcceptsPerTurn = 64;
 // A loop that comes round more often than this takes one at a time: it sees soon enough, and for
@@ -288,7 +290,7 @@ void Listener::admit(UniqueFd socket, const SocketAddress& peer) {
     connections_.reserve(connections_.size() + connections_.size() / 4 + 16);
   }
   connections_.push_back({generation_, std::move(connection)});
-  peak_ = std::max(peak_, connections_.size());
+  if (connections_.size() >= kCrowd) crowd_ = std::max(crowd_, connections_.size());
   started.set_idle_timeout(generation_->listener->idle_timeout);
   started.start(std::move(session));
 }
@@ -372,15 +374,15 @@ void Listener::on_connection_closed(Connection& connection) noexcept {
   release_limits(connection.peer());
   log_close(connection, *entry.generation);
   io_.dispatcher.defer(std::make_unique<Retired>(std::move(entry)));
-  const bool crowd_has_left = peak_ >= kCrowd && connections_.size() <= peak_ / 4;
+  const bool crowd_has_left = crowd_ > kFew && connections_.size() <= crowd_ / 4;
   if (crowd_has_left && !trim_timer_.armed()) trim_timer_.arm(std::chrono::seconds(1));
   resume_accepting();
 }
 
 // The allocator keeps what is freed between what is not. This takes a millisecond or two, so it
-// happens once for every time that a crowd leaves.
+// happens when most of a crowd have left, and again when most of those who had stayed have.
 void Listener::give_memory_back() {
-  peak_ = connections_.size();
+  crowd_ = connections_.size();
   connections_.shrink_to_fit();
   (void)::malloc_trim(0);
 }

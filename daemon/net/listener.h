@@ -175,7 +175,7 @@ class Listener final : public ConnectionOwner, private DatagramPolicy {
   std::vector<Answering> answering_;
   std::vector<Entry> connections_;  // by Connection::owner_slot
   std::size_t next_look_ = 0;       // find_displaceable() goes round and round
-  std::size_t peak_ = 0;            // the most there were since memory was last given back
+  std::size_t crowd_ = 0;           // the most there were, or how many have stayed since
   Timer resume_timer_;
   Timer trim_timer_;
   bool paused_ = false;

@@ -18,6 +18,21 @@ BYTES_EACH = 1400
 # descriptor, and the tables by it.
 BYTES_LEFT = 100
 
+WEB = """
+[netd]
+workers = {workers}
+max_connections = 20000
+log_level = warning
+[listener web]
+protocol = http
+listen = tcp:127.0.0.1:0
+route = / info
+max_connections = 20000
+max_connections_per_client = 20000
+access_log = off
+idle_timeout = 10min
+"""
+
 
 def test_ten_thousand_idle_connections(netd, workers):
     allow_descriptors()
@@ -48,10 +63,7 @@ def test_ten_thousand_idle_connections(netd, workers):
 @pytest.mark.skipif(bool(SANITIZER), reason="their allocators keep what is freed")
 def test_memory_comes_back_when_a_crowd_has_left(netd, workers):
     allow_descriptors()
-    daemon = netd(f"[netd]\nworkers = {workers}\nmax_connections = 20000\nlog_level = warning\n"
-                  "[listener web]\nprotocol = http\nlisten = tcp:127.0.0.1:0\nroute = / info\n"
-                  "max_connections = 20000\nmax_connections_per_client = 20000\n"
-                  "access_log = off\nidle_timeout = 10min\n")
+    daemon = netd(WEB.format(workers=workers))
     address = daemon.addresses("web")[0]
     with socket.create_connection(address, timeout=DEADLINE) as stays:
         ask(stays)
@@ -68,6 +80,30 @@ def test_memory_comes_back_when_a_crowd_has_left(netd, workers):
         until(lambda: own_memory(daemon.pid) - before < CONNECTIONS * BYTES_LEFT,
               f"the memory of the connections, {grown // 1024} KiB, to be given back")
         ask(stays)
+
+
+@pytest.mark.skipif(bool(SANITIZER), reason="their allocators keep what is freed")
+def test_memory_comes_back_when_the_last_of_a_crowd_leave_later(netd):
+    """Those who stay for a while are spread over all pages."""
+    allow_descriptors()
+    daemon = netd(WEB.format(workers=1))
+    address = daemon.addresses("web")[0]
+    with socket.create_connection(address, timeout=DEADLINE) as stays:
+        ask(stays)
+        before = own_memory(daemon.pid)
+        crowd = [socket.create_connection(address, timeout=DEADLINE) for _ in range(CONNECTIONS)]
+        for one in crowd:
+            ask(one)
+        full = own_memory(daemon.pid)
+        for number, one in enumerate(crowd):
+            if number % 20:
+                one.close()
+        until(lambda: own_memory(daemon.pid) < full - (full - before) // 10, "the first to be forgotten")
+        half_empty = own_memory(daemon.pid)
+        for one in crowd[::20]:
+            one.close()
+        until(lambda: own_memory(daemon.pid) - before < CONNECTIONS * BYTES_LEFT,
+              f"the memory of the last, {(half_empty - before) // 1024} KiB, to be given back")
 
 
 def allow_descriptors():
