@@ -13,7 +13,7 @@ namespace netd::smtp {
 namespace {
 
 /// One message goes to at most this many.
-constexpr std::size_t kMaxMailboxes = 10'000;
+constexpr std::size_t kMaxFound = 10'000;
 constexpr std::string_view kPostmaster = "postmaster";
 
 /// "user" or "user@domain" taken apart; nothing for anything else.
@@ -186,7 +186,7 @@ Result<void> RecipientTable::check_targets(std::string_view file) const {
     expand(alias, primary_domain_, search);
     if (search.too_many) {
       return fail(std::string(file) + ": alias " + alias + ": leads to more than " +
-                  std::to_string(kMaxMailboxes) + " mailboxes");
+                  std::to_string(kMaxFound) + " mailboxes");
     }
     if (!search.found) {
       return fail(std::string(file) + ": alias " + alias + ": leads back to itself alone");
@@ -294,7 +294,7 @@ void RecipientTable::add_mailbox(const std::string& local, const std::string& do
       search.seen.empty() ? std::ranges::find(search.mailboxes, mailbox) != search.mailboxes.end()
                           : !search.listed.insert(mailbox).second;
   if (is_listed) return;
-  search.too_many = search.mailboxes.size() >= kMaxMailboxes;
+  search.too_many = search.mailboxes.size() >= kMaxFound;
   if (!search.too_many) search.mailboxes.push_back(std::move(mailbox));
 }
 
