@@ -163,6 +163,12 @@ class SessionTest : public testing::Test, public ConnectionOwner {
     std::ranges::sort(texts);
     return texts;
   }
+  /// Looks at names only: what it sees may be gone before it could be opened.
+  [[nodiscard]] bool tmp_is_empty() const {
+    std::error_code missing;
+    const fs::path folder = dir_.path() / "mail/example.org/bob/tmp";
+    return fs::directory_iterator(folder, missing) == fs::directory_iterator();
+  }
   /// The message as the client sent it, without the trace fields in front.
   static std::string body(const std::string& mail) {
     const std::size_t zone = mail.find(" +0000\r\n");
@@ -281,7 +287,7 @@ TEST_F(SessionTest, ALargeMessageThatIsCutOffLeavesNothing) {
   protocol_.reset();  // waits for the store
   EXPECT_THAT(mails(), SizeIs(0));
   // What is refused is removed behind the answer.
-  EXPECT_TRUE(turn_until([&] { return mails("bob", "tmp").empty(); }));
+  EXPECT_TRUE(turn_until([&] { return tmp_is_empty(); }));
 }
 
 TEST_F(SessionTest, RefusesWhatAMessageMustNotHaveAndStaysInStep) {
@@ -304,7 +310,7 @@ TEST_F(SessionTest, RefusesWhatAMessageMustNotHaveAndStaysInStep) {
   }
   EXPECT_THAT(mails(), SizeIs(0));
   // What is refused is removed behind the answer.
-  EXPECT_TRUE(turn_until([&] { return mails("bob", "tmp").empty(); }));
+  EXPECT_TRUE(turn_until([&] { return tmp_is_empty(); }));
 }
 
 TEST_F(SessionTest, RefusesALoop) {
@@ -379,7 +385,7 @@ TEST_F(SessionTest, ChunksThatAreTooMuchAreRefusedAtOnce) {
   EXPECT_THAT(ask("BDAT 3 LAST\r\nabc"), StartsWith("503 "));
   EXPECT_THAT(mails(), SizeIs(0));
   // The storage threads remove the part behind the answer.
-  EXPECT_TRUE(turn_until([&] { return mails("bob", "tmp").empty(); }));
+  EXPECT_TRUE(turn_until([&] { return tmp_is_empty(); }));
 }
 
 TEST_F(SessionTest, ResetDropsChunks) {
@@ -398,7 +404,7 @@ TEST_F(SessionTest, ResetDropsChunks) {
   protocol_.reset();
   EXPECT_THAT(mails(), SizeIs(0));
   // What is refused is removed behind the answer.
-  EXPECT_TRUE(turn_until([&] { return mails("bob", "tmp").empty(); }));
+  EXPECT_TRUE(turn_until([&] { return tmp_is_empty(); }));
 }
 
 TEST_F(SessionTest, ClosesAfterTooManyErrors) {
