@@ -1,7 +1,6 @@
 #include "daemon/net/listener.h"
 
 #include <fcntl.h>
-#include <malloc.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -11,6 +10,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/base/message_ids.h"
+#include "daemon/base/spare_memory.h"
 #include "daemon/base/text.h"
 
 namespace netd {
@@ -384,7 +384,7 @@ void Listener::on_connection_closed(Connection& connection) noexcept {
 void Listener::give_memory_back() {
   crowd_ = connections_.size();
   connections_.shrink_to_fit();
-  (void)::malloc_trim(0);
+  give_spare_memory_back();
 }
 
 void Listener::release_limits(const SocketAddress& peer) {
