@@ -141,7 +141,9 @@ TEST_F(StaticTest, Autoindex) {
   EXPECT_LT(page.find("sub/"), page.find("a:b"));
   const std::string json = get("/", "Accept: application/json\r\n");
   EXPECT_EQ(field(json, "Content-Type"), "application/json");
-  EXPECT_THAT(body(json), HasSubstr("{\"name\":\"b<&>.txt\",\"type\":\"file\",\"size\":5,"));
+  EXPECT_THAT(
+      body(json),
+      HasSubstr("{\"name\":\"b<&>.txt\",\"href\":\"b%3C&%3E.txt\",\"type\":\"file\",\"size\":5,"));
   EXPECT_THAT(body(get("/sub/")), HasSubstr("<a href=\"../\">"));
 }
 
