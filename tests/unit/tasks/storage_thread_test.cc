@@ -342,8 +342,9 @@ TEST_P(TaskFullDiskTest, RefusesAndRecovers) {
       EXPECT_EQ(netd.done(task->id), "ok") << "consumers can go on";
     }
     std::filesystem::remove(filler);
-    netd.turn_until([&] { return netd.service().stats().available; });
-    EXPECT_EQ(netd.produce("1", data), "queued");
+    // A small change may have had room before.
+    netd.turn_until([&] { return netd.produce("1", data) == "queued"; });
+    EXPECT_TRUE(netd.service().stats().available);
     EXPECT_EQ(netd.service().stats().tasks, static_cast<std::uint64_t>(taken - taken / 2) + 2);
     for (int i = -1; i < taken - taken / 2; ++i) EXPECT_TRUE(netd.take());
   }
