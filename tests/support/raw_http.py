@@ -2,6 +2,7 @@
 RFC 9112 describes them."""
 
 import dataclasses
+import errno
 import re
 import socket
 
@@ -59,7 +60,11 @@ class RawConnection:
             pass
 
     def finish_sending(self):
-        self.socket.shutdown(socket.SHUT_WR)
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:  # the peer has reset it
+                raise
 
     def _more(self):
         if self.ended:
