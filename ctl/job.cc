@@ -186,9 +186,8 @@ namespace {
 
 /// The bytes of the character or escape that `quoted`, the inside of a JSON string, begins with.
 std::size_t first_piece(std::string_view quoted) {
-  const auto lead = static_cast<unsigned char>(quoted.front());
-  if (lead == '\\') return quoted[1] == 'u' ? 6 : 2;
-  return lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  if (quoted.front() == '\\') return quoted[1] == 'u' ? 6 : 2;
+  return utf8_sequence_length(quoted);
 }
 
 /// The longest beginning of `text` that has at most `limit` bytes as a JSON string.

@@ -56,8 +56,7 @@ void append_escaped(std::string& out, std::string_view bytes) {
 
 /// The bytes of the character at the start; of what is none, one.
 std::string_view first_character(std::string_view text) {
-  const std::string_view character = text.substr(0, length_from(text[0]));
-  return is_utf8(character) ? character : text.substr(0, 1);
+  return text.substr(0, std::max<std::size_t>(utf8_sequence_length(text), 1));
 }
 
 /// Of what first_character() gave.

@@ -9,8 +9,6 @@
 
 namespace netd::ctl {
 
-namespace {}  // namespace
-
 std::string progress_line(std::uint64_t done, std::optional<std::uint64_t> total, double seconds,
                           unsigned columns) {
   const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;

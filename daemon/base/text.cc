@@ -36,16 +36,19 @@ struct SizeUnit {
 
 /// At least `width` digits; `value` is not negative.
 void append_padded(std::string& out, long value, std::size_t width) {
-  std::array<char, std::numeric_limits<long>::digits10 + 2> digits{};
-  const char* const end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-  const auto length = static_cast<std::size_t>(end - digits.data());
-  if (length < width) out.append(width - length, '0');
-  out.append(digits.data(), length);
+  const std::size_t begin = out.size();
+  append_decimal(out, static_cast<std::uint64_t>(value));
+  const std::size_t length = out.size() - begin;
+  if (length < width) out.insert(begin, width - length, '0');
 }
 
 constexpr std::array<SizeUnit, 3> kSizeUnits = {{{'G', 30}, {'M', 20}, {'K', 10}}};
 
-/// The length of the well-formed UTF-8 sequence at the start of `text`, or 0 (RFC 3629, section 4).
+/// Printable ASCII that stands for itself between the quotes of a JSON string.
+constexpr bool is_plain_in_json(char c) { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\'; }
+
+}  // namespace
+
 std::size_t utf8_sequence_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const auto continues = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xBF) {
@@ -66,11 +69,6 @@ std::size_t utf8_sequence_length(std::string_view text) {
   }
   return 0;
 }
-
-/// Printable ASCII that stands for itself between the quotes of a JSON string.
-constexpr bool is_plain_in_json(char c) { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\'; }
-
-}  // namespace
 
 void append_hex(std::string& out, char byte) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";

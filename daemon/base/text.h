@@ -79,6 +79,9 @@ void append_json_quoted(std::string& out, std::string_view text);
 void append_utf8(std::string& out, std::uint32_t code);
 /// Whether all of `text` is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms).
 [[nodiscard]] bool is_utf8(std::string_view text);
+/// The length of the well-formed UTF-8 sequence (RFC 3629, section 4) that `text`, which is not
+/// empty, begins with; 0 where it begins with none.
+[[nodiscard]] std::size_t utf8_sequence_length(std::string_view text);
 
 /// RFC 3339 with milliseconds in UTC: "2026-11-22T15:35:18.250Z".
 [[nodiscard]] std::string format_rfc3339(WallTime time);

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "daemon/base/log.h"
-
 namespace netd::services {
 
 Instance::Instance(IoContext& io, const config::ServiceSettings& service,
@@ -47,14 +45,10 @@ void Instance::become(Health health, const std::string& reason) {
   const bool was_unknown = before == Health::unknown;
   const std::string who = "service " + service_ + ": " + address().text();
   if (health == Health::unhealthy) {
-    LogEntry(LogLevel::warning, "instance_unhealthy")
-        .field("NETD_SERVICE", service_)
-        .field("NETD_INSTANCE", address().text())
+    instance_entry(LogLevel::warning, "instance_unhealthy", service_, address())
         .send(who + " is unhealthy: " + reason);
   } else if (!was_unknown) {
-    LogEntry(LogLevel::info, "instance_healthy")
-        .field("NETD_SERVICE", service_)
-        .field("NETD_INSTANCE", address().text())
+    instance_entry(LogLevel::info, "instance_healthy", service_, address())
         .send(who + " is healthy again");
   }
 }

@@ -4,8 +4,6 @@
 #include <random>
 #include <utility>
 
-#include "daemon/base/log.h"
-
 namespace netd::services {
 
 namespace {
@@ -28,14 +26,14 @@ std::size_t random_below(std::size_t count) {
   return static_cast<std::size_t>(engine()) % count;
 }
 
-LogEntry entry_of(LogLevel level, std::string_view event, const SharedService& service,
-                  const SharedInstance& instance) {
+}  // namespace
+
+LogEntry instance_entry(LogLevel level, std::string_view event, std::string_view service,
+                        const Endpoint& address) {
   LogEntry entry(level, event);
-  entry.field("NETD_SERVICE", service.name).field("NETD_INSTANCE", instance.address().text());
+  entry.field("NETD_SERVICE", service).field("NETD_INSTANCE", address.text());
   return entry;
 }
-
-}  // namespace
 
 std::string_view health_name(Health health) {
   switch (health) {
@@ -133,7 +131,7 @@ void InstanceChoice::failed(std::string why, Monotonic now) {
   SharedInstance& instance = *service_.instances[current_];
   instance.failed(now, now - chosen_at_);
   if (!service_.name.empty() && instance.trouble().begins("", why, now)) {
-    entry_of(LogLevel::warning, "instance_failed", service_, instance)
+    instance_entry(LogLevel::warning, "instance_failed", service_.name, instance.address())
         .send("service " + service_.name + ": " + instance.address().text() +
               " fails clients: " + why);
   }
@@ -143,7 +141,7 @@ void InstanceChoice::failed(std::string why, Monotonic now) {
 void InstanceChoice::served() {
   SharedInstance& instance = *service_.instances[current_];
   if (!instance.trouble().ends()) return;
-  entry_of(LogLevel::info, "instance_recovered", service_, instance)
+  instance_entry(LogLevel::info, "instance_recovered", service_.name, instance.address())
       .send("service " + service_.name + ": " + instance.address().text() +
             " serves clients again");
 }

@@ -11,6 +11,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/endpoint.h"
+#include "daemon/base/log.h"
 #include "daemon/base/trouble.h"
 #include "daemon/net/resolver.h"
 
@@ -19,6 +20,10 @@ namespace netd::services {
 enum class Health : std::uint8_t { unknown, healthy, unhealthy };
 
 [[nodiscard]] std::string_view health_name(Health health);
+
+/// An entry of the log about one instance, with its fields.
+[[nodiscard]] LogEntry instance_entry(LogLevel level, std::string_view event,
+                                      std::string_view service, const Endpoint& address);
 
 /// One instance. Any thread.
 class SharedInstance {

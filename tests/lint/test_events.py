@@ -20,7 +20,7 @@ def events():
     found = set()
     for path in (ROOT / "daemon").rglob("*.cc"):
         source = path.read_text()
-        for entry in re.finditer(r"\bLogEntry(?: \w+)?(?=\()", source):
+        for entry in re.finditer(r"\b(?:LogEntry(?: \w+)?|\w+_entry)(?=\()", source):
             found.update(re.findall(r'"([a-z_]+)"', arguments_of(source[entry.end():])))
     return found
 

@@ -200,47 +200,47 @@ TEST_F(TaskDiskTest, PutBackTaskSurvivesARefusal) {
   EXPECT_TRUE(disk_.rows.empty());
 }
 
-TEST_F(TaskDiskTest, WhereManyWaitedACommitWaitsForAsMany) {
-  settings_.gather = std::chrono::microseconds(300);
-  restart();
-  int made = 0;
-  const auto start = [&](int count) {
-    for (int i = 0; i < count; ++i) (void)start_produce(make(std::to_string(++made)));
-  };
-  const auto end_turn = [this] { dispatcher_->run_due_timers(); };
-  start(2);
+class TaskGatheringTest : public test::ServiceFixture {
+ protected:
+  TaskGatheringTest() {
+    settings_.gather = std::chrono::microseconds(300);
+    restart();
+  }
+  void produce_new(int count) {
+    for (int i = 0; i < count; ++i) (void)start_produce(make(std::to_string(++made_)));
+  }
+  void end_turn() { dispatcher_->run_due_timers(); }
+
+  int made_ = 0;
+};
+
+TEST_F(TaskGatheringTest, WhereManyWaitedACommitWaitsForAsMany) {
+  produce_new(2);
   end_turn();
   EXPECT_FALSE(committer_->idle()) << "a few wait for nobody";
   run();
-  start(20);
+  produce_new(20);
   run();
   for (int turn = 0; turn < 3; ++turn) {
-    start(6);
+    produce_new(6);
     end_turn();
     EXPECT_TRUE(committer_->idle());
     end_turn();
     EXPECT_TRUE(committer_->idle()) << "a turn that brings nothing does not end the wait";
   }
-  start(2);
+  produce_new(2);
   end_turn();
   EXPECT_FALSE(committer_->idle()) << "all are there";
   const int commits = disk_.commits;
   run();
   EXPECT_EQ(disk_.commits, commits + 1);
-  EXPECT_EQ(disk_.rows.size(), static_cast<std::size_t>(made));
+  EXPECT_EQ(disk_.rows.size(), static_cast<std::size_t>(made_));
 }
 
-TEST_F(TaskDiskTest, ACommitWaitsForNobodyForLong) {
-  settings_.gather = std::chrono::microseconds(300);
-  restart();
-  int made = 0;
-  const auto start = [&](int count) {
-    for (int i = 0; i < count; ++i) (void)start_produce(make(std::to_string(++made)));
-  };
-  const auto end_turn = [this] { dispatcher_->run_due_timers(); };
-  start(20);
+TEST_F(TaskGatheringTest, ACommitWaitsForNobodyForLong) {
+  produce_new(20);
   run();
-  start(9);
+  produce_new(9);
   end_turn();
   clock_.advance(std::chrono::microseconds(299));
   end_turn();
@@ -249,7 +249,7 @@ TEST_F(TaskDiskTest, ACommitWaitsForNobodyForLong) {
   end_turn();
   EXPECT_FALSE(committer_->idle());
   run();
-  start(9);
+  produce_new(9);
   end_turn();
   EXPECT_FALSE(committer_->idle()) << "no more than that are to be expected any longer";
   run();
