@@ -273,6 +273,7 @@ def test_two_instances_behind_a_balancer(bridge, start):
     crowd.check()
 
 
+@pytest.mark.slow
 def test_an_instance_comes_back_with_another_address(bridge, root_of, start):
     """As containers do: what has stopped refuses nothing, and its name leads elsewhere afterwards."""
     instances = {host: start(host, "-c", "/etc/netd/container.conf", APP_NAME=f"app{host}")
@@ -396,6 +397,7 @@ def built(tmp_path):
             run(*store, *command, timeout=120)
 
 
+@pytest.mark.slow
 def test_the_image_definition(bridge, built):
     root, config = built
     assert config["User"] == f"{USER}:{USER}"

@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOGS = ROOT / "build" / "test-log"
 JOBS = os.cpu_count() or 2
+QUICK_JOBS = 2 * JOBS  # the tests of the real netd mostly wait, and no build goes on beside a quick run's
 PYTEST = ["/usr/bin/python3", "-m", "pytest", "-q", "-c", "tests/pytest.ini", "--rootdir", "tests"]
 LAST_FAILED = ["--last-failed", "--last-failed-no-failures=none"]
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)  # from the top folder, as all of ours
@@ -257,8 +258,8 @@ def step_real(step, preset, quick):
         step.outcome.skipped.append("no suite that drives the real netd is here")
         return
     junit = LOGS / f"real-{preset}.xml"
-    command = [*prefix_of(preset), *PYTEST, "-n", str(JOBS), "--durations=10",
-               f"--junitxml={junit}", *folders]
+    command = [*prefix_of(preset), *PYTEST, "-n", str(QUICK_JOBS if quick else JOBS),
+               "--durations=10", f"--junitxml={junit}", *folders]
     if quick:
         command += ["-m", "not slow"]
     step.tests(command, junit, {"NETD_BUILD": str(ROOT / "build" / preset),
