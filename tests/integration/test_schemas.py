@@ -41,7 +41,8 @@ health = off
 
 
 def check(schema, document):
-    jsonschema.validate(document, schema, cls=jsonschema.Draft202012Validator)
+    # Not jsonschema.validate(): it checks the schema anew with each document.
+    jsonschema.Draft202012Validator(schema).validate(document)
 
 
 def part(name, definition):
