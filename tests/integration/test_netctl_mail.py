@@ -209,6 +209,7 @@ def test_broken_mail_is_shown_as_well_as_it_can_be(mail):
         netctl(mail, "list")
 
 
+@pytest.mark.slow
 def test_lists_and_deletions_do_not_trip_over_each_other(mail):
     stop = threading.Event()
 
