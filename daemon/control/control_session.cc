@@ -14,8 +14,11 @@ namespace {
 // While nothing is read, because the client has finished sending or has too much in flight, the
 // loop does not hear of its end: it is looked for this often.
 constexpr std::chrono::seconds kGoneCheck{1};
-// The events of one turn leave in writes of this size, in bytes.
-constexpr std::size_t kEventWrite = 64U << 10U;
+// The events of one turn, and small answers, leave in writes of this size, in bytes.
+constexpr std::size_t kWriteSize = 64U << 10U;
+// Where the answers that wait for their turn or their reader have so many bytes, no other is made.
+// One alone may have more: data has up to a request's size.
+constexpr std::size_t kMaxAnswerBytes = 256U << 10U;
 
 /// The document with the request's tag as its last member.
 std::string with_tag(std::string document, std::string_view tag) {
@@ -52,8 +55,8 @@ std::size_t ControlSession::on_data(std::string_view input) {
       mark_for_flush();
       break;
     }
-    if (answers_.size() >= kMaxRequestsInFlight) write_ready();
-    if (answers_.size() >= kMaxRequestsInFlight) {
+    if (is_full()) write_ready();
+    if (is_full()) {
       stalled_for_ = Pace::change;
       stall();
       break;
@@ -118,6 +121,10 @@ bool ControlSession::must_wait(Pace pace) const {
   return pace == Pace::look && (changing_ > 0 || finishing_ > 0);
 }
 
+bool ControlSession::is_full() const {
+  return answers_.size() >= kMaxRequestsInFlight || answer_bytes_ >= kMaxAnswerBytes;
+}
+
 void ControlSession::stall() {
   stalled_ = true;
   connection().pause_reading();
@@ -132,10 +139,15 @@ void ControlSession::end_with(std::string_view code, std::string_view message) {
 void ControlSession::on_answer(std::uint64_t slot, std::string document) {
   auto* const entry = answers_.find(slot);
   if (entry == nullptr) return;
-  entry->document = with_tag(std::move(document), entry->label);
+  keep_answer(*entry, std::move(document));
   if (entry->mark == static_cast<std::uint8_t>(Pace::change)) --changing_;
   if (entry->mark == static_cast<std::uint8_t>(Pace::finish)) --finishing_;
   if (!reading_ && (answers_.ready() || (stalled_ && !must_wait(stalled_for_)))) mark_for_flush();
+}
+
+void ControlSession::keep_answer(AnswerQueue::Entry& entry, std::string document) {
+  entry.document = with_tag(std::move(document), entry.label);
+  answer_bytes_ += entry.document->size();
 }
 
 void ControlSession::mark_for_flush() {
@@ -147,27 +159,31 @@ void ControlSession::mark_for_flush() {
 void ControlSession::flush() {
   flush_marked_ = false;
   write_ready();
-  if (stalled_ && answers_.size() < kMaxRequestsInFlight && !must_wait(stalled_for_)) {
+  if (stalled_ && !is_full() && !must_wait(stalled_for_)) {
     stalled_ = false;
     connection().resume_reading();
   }
   close_when_answered();
 }
 
+/// What the client does not read stays here, where it keeps further requests from being read.
 void ControlSession::write_ready() {
-  std::string lines;
-  for (; answers_.ready(); answers_.drop_first()) {
-    std::string& document = answers_.first_document();
-    if (lines.empty()) {
-      lines = std::move(document);
-    } else {
-      lines += document;
+  while (!connection().backlogged() && (answers_.ready() || !events_.empty())) {
+    std::string lines;
+    for (; answers_.ready() && lines.size() < kWriteSize; answers_.drop_first()) {
+      std::string& document = answers_.first_document();
+      answer_bytes_ -= document.size();
+      if (lines.empty()) {
+        lines = std::move(document);
+      } else {
+        lines += document;
+      }
+      lines += '\n';
     }
-    lines += '\n';
+    // The answer to `subscribe` goes before its first event.
+    if (!answers_.ready()) lines += std::exchange(events_, {});
+    connection().write(lines);
   }
-  // The answer to `subscribe` goes before its first event.
-  lines += std::exchange(events_, {});
-  if (!lines.empty()) connection().write(lines);
 }
 
 void ControlSession::close_when_answered() {
@@ -188,6 +204,11 @@ void ControlSession::on_end() {
   if (connection().is_open()) connection().set_deadline(kGoneCheck);
 }
 
+void ControlSession::on_drained() {
+  flush();
+  services_.events.tell_missed(*this);
+}
+
 void ControlSession::on_timeout(Timeout) {
   if (peer_is_gone()) {
     connection().abort();
@@ -202,8 +223,8 @@ void ControlSession::on_shutdown() {
   // What waits for a task or a commit is not worth holding up the end: parked consumers are let go,
   // and a client without an answer asks again.
   services_.tasks.release(holder_);
-  answers_.for_each_open([](AnswerQueue::Entry& entry) {
-    entry.document = with_tag(error_document(code::kStopping, "netd is stopping"), entry.label);
+  answers_.for_each_open([this](AnswerQueue::Entry& entry) {
+    keep_answer(entry, error_document(code::kStopping, "netd is stopping"));
   });
   write_ready();
   close_when_answered();
@@ -232,7 +253,7 @@ std::string ControlSession::who() const {
 bool ControlSession::on_event(const Event& event) {
   if (connection().backlogged()) return false;
   events_.append(event.line).push_back('\n');
-  if (events_.size() < kEventWrite) {
+  if (events_.size() < kWriteSize) {
     mark_for_flush();
   } else {
     write_ready();

@@ -36,6 +36,7 @@ class ControlSession final : public Session, public Caller, public EventSubscrib
   // Session
   std::size_t on_data(std::string_view input) override;
   void on_end() override;
+  void on_drained() override;
   void on_timeout(Timeout which) override;
   void on_shutdown() override;
   void on_closed() noexcept override;
@@ -60,6 +61,9 @@ class ControlSession final : public Session, public Caller, public EventSubscrib
   /// False when the request has to wait: nothing has happened, and it is read once more later.
   [[nodiscard]] bool handle(std::string_view object);
   [[nodiscard]] bool must_wait(Pace pace) const;
+  /// Whether so much is in flight, or waits for the client to read, that nothing more is begun.
+  [[nodiscard]] bool is_full() const;
+  void keep_answer(AnswerQueue::Entry& entry, std::string document);
   void stall();
   /// Answers, and closes once everything before has been answered too.
   void end_with(std::string_view code, std::string_view message);
@@ -76,12 +80,13 @@ class ControlSession final : public Session, public Caller, public EventSubscrib
   RequestFramer framer_;
   // At most kMaxRequestsInFlight; labelled with the requests' tags, marked with their Pace.
   AnswerQueue answers_;
-  unsigned changing_ = 0;   // of answers_: not answered yet, and Pace::change
-  unsigned finishing_ = 0;  // the same with Pace::finish
-  Pace stalled_for_{};      // of the request that waits
-  bool stalled_ = false;    // nothing is read: a request waits, or too many are in flight
-  std::string events_;      // of this turn; less than kEventWrite
-  bool reading_ = false;    // in on_data(): answers are sent when it ends
+  std::size_t answer_bytes_ = 0;  // of the documents in answers_
+  unsigned changing_ = 0;         // of answers_: not answered yet, and Pace::change
+  unsigned finishing_ = 0;        // the same with Pace::finish
+  Pace stalled_for_{};            // of the request that waits
+  bool stalled_ = false;          // nothing is read: a request waits, or too many are in flight
+  std::string events_;            // of this turn; less than kEventWrite
+  bool reading_ = false;          // in on_data(): answers are sent when it ends
   bool flush_marked_ = false;
   bool ending_ = false;  // takes no more requests; closes when all are answered
   Lifetime lifetime_;

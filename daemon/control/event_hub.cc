@@ -131,18 +131,27 @@ void EventHub::publish(const Event& event) {
   remove_ended();
 }
 
+void EventHub::tell_missed(const EventSubscriber& subscriber) {
+  const auto known = std::ranges::find(subscriptions_, &subscriber, &Subscription::subscriber);
+  if (known == subscriptions_.end()) return;
+  publishing_ = true;
+  (void)tell_missed(*known);
+  publishing_ = false;
+  remove_ended();
+}
+
 void EventHub::deliver(Subscription& subscription, const Event& event) {
   if (!subscription.kinds.empty() && !subscription.kinds.contains(event.kind)) return;
-  if (subscription.missed > 0) {
-    const std::uint64_t missed = std::exchange(subscription.missed, 0);
-    const Event notice{"dropped",
-                       JsonWriter().add("event", "dropped").add("dropped", missed).object()};
-    if (!send(subscription, notice)) {
-      subscription.missed = missed + 1;
-      return;
-    }
-  }
-  if (!send(subscription, event)) ++subscription.missed;
+  if (!tell_missed(subscription) || !send(subscription, event)) ++subscription.missed;
+}
+
+bool EventHub::tell_missed(Subscription& subscription) {
+  if (subscription.missed == 0) return true;
+  const Event notice{
+      "dropped", JsonWriter().add("event", "dropped").add("dropped", subscription.missed).object()};
+  if (!send(subscription, notice)) return false;
+  subscription.missed = 0;
+  return true;
 }
 
 /// A subscriber may find out that its client is gone, and unsubscribe.

@@ -50,6 +50,8 @@ class EventHub {
   [[nodiscard]] bool is_subscribed(const EventSubscriber& subscriber) const;
 
   void publish(const Event& event);
+  /// For a subscriber that can take events again: says how many it has missed, where it has any.
+  void tell_missed(const EventSubscriber& subscriber);
 
  private:
   struct Subscription {
@@ -62,6 +64,8 @@ class EventHub {
   void listen();
   void stop_listening();
   void deliver(Subscription& subscription, const Event& event);
+  /// False when it has missed some, and cannot even be told.
+  [[nodiscard]] static bool tell_missed(Subscription& subscription);
   [[nodiscard]] static bool send(Subscription& subscription, const Event& event);
   void remove_ended();
   void on_task(const tasks::TaskEvent& event);
