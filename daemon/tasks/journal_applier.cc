@@ -155,7 +155,7 @@ void JournalStore::tidy() {
   for (bool more = true; more;) {
     {
       const std::lock_guard lock(database_mutex_);
-      more = database_->maintain(true);
+      more = maintain_database(true);
     }
     const std::lock_guard lock(mutex_);
     more = more && !stopping_ && !frozen_;
@@ -176,7 +176,8 @@ std::optional<StoreError> JournalStore::apply(const Layer& layer) {
   if (auto failed = apply_results(layer, bytes)) return failed;
   if (auto failed = apply_tasks(layer, bytes)) return failed;
   const std::lock_guard lock(database_mutex_);
-  if (auto failed = database_->note_applied(layer.last)) return failed;
+  const auto note = [&] { return database_->note_applied(layer.last); };
+  if (auto failed = write_with_reserve(note)) return failed;
   return database_->sync();
 }
 
@@ -186,7 +187,7 @@ std::optional<StoreError> JournalStore::apply_queues(const Layer& layer) {
     ops.push_back({.kind = paused ? StoreOp::Kind::pause : StoreOp::Kind::resume});
     ops.back().text = name;
   }
-  return to_database(ops);
+  return to_database(ops, Room::reserved);
 }
 
 /// Those that are gone are put to expire with the others that go, then come those that stay.
@@ -195,7 +196,7 @@ std::optional<StoreError> JournalStore::apply_results(const Layer& layer, std::s
   std::vector<StoreOp> ops;
   const auto flush = [&](std::size_t at_least) -> std::optional<StoreError> {
     if (ops.size() < at_least) return std::nullopt;
-    auto failed = to_database(ops);
+    auto failed = to_database(ops, Room::reserved);
     ops.clear();
     return failed;
   };
@@ -215,7 +216,7 @@ std::optional<StoreError> JournalStore::apply_results(const Layer& layer, std::s
   while (more) {
     std::array<StoreOp, 1> sweep{StoreOp{.kind = StoreOp::Kind::erase_results}};
     sweep[0].record.expires = end;
-    if (auto failed = to_database(sweep)) return failed;
+    if (auto failed = to_database(sweep, Room::reserved)) return failed;
     more = sweep[0].found;  // a bounded number at a time
   }
   for (const auto& [id, change] : layer.overlay.results()) {
@@ -240,15 +241,15 @@ std::optional<StoreError> JournalStore::apply_tasks(const Layer& layer, std::str
     size += op->record.data.size();
     ops.push_back(std::move(*op));
     if (ops.size() < kChunkOps && size < kChunkBytes) continue;
-    if (auto failed = to_database(ops)) return failed;
+    if (auto failed = to_database(ops, Room::reserved)) return failed;
     ops.clear();
     size = 0;
   }
-  return to_database(ops);
+  return to_database(ops, Room::reserved);
 }
 
 /// One transaction. Whoever waits to read goes first.
-std::optional<StoreError> JournalStore::to_database(std::span<StoreOp> ops) {
+std::optional<StoreError> JournalStore::to_database(std::span<StoreOp> ops, Room room) {
   if (ops.empty()) return std::nullopt;
   const bool reads = !is_change(ops.front().kind);
   if (reads) {
@@ -258,9 +259,10 @@ std::optional<StoreError> JournalStore::to_database(std::span<StoreOp> ops) {
   }
   const std::lock_guard lock(database_mutex_);
   if (reads) --readers_;
-  auto failed = database_->commit(ops);
+  const auto commit = [&] { return database_->commit(ops); };
+  auto failed = room == Room::reserved ? write_with_reserve(commit) : commit();
   // Whatever came of it: SQLite's log may be what the disk is full of.
-  if (!reads) database_->maintain(false);
+  if (!reads) maintain_database(false);
   return failed;
 }
 

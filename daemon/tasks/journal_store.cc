@@ -7,6 +7,7 @@
 #include <random>
 #include <utility>
 
+#include "daemon/tasks/group_commit.h"
 #include "daemon/tasks/store_files.h"
 
 namespace netd::tasks {
@@ -16,6 +17,23 @@ namespace {
 constexpr std::chrono::seconds kBeginAgain{10};
 /// This part of a file takes nothing that grows while the other file is not applied.
 constexpr std::uint32_t kReserve = 4;
+
+/// What is brought into the database may take so many times its bytes in the journal: a page holds
+/// one row of a little more than half its size.
+constexpr std::uint64_t kSpread = 2;
+/// For SQLite's log, while it brings the rest to its place. Parts of a journal file's size.
+constexpr std::uint32_t kMarginWithJournal = 4;
+constexpr std::uint32_t kMarginWithout = 32;
+constexpr std::uint64_t kShortLog = 1U << 20U;  // bytes
+constexpr std::size_t kRowBytes = 64;           // beside its texts
+
+bool is_result(const StoreOp& op) {
+  return op.kind == StoreOp::Kind::put_result && !op.text.empty();
+}
+
+StoreError no_room() {
+  return {StoreError::Kind::full, "no room on the disk for what the database must hold"};
+}
 
 std::uint64_t new_generation() {
   std::random_device entropy;
@@ -28,6 +46,7 @@ std::uint64_t new_generation() {
 JournalStore::JournalStore(Options options, std::unique_ptr<SqliteStore> database)
     : options_(std::move(options)),
       durable_(options_.database.durability == SqliteStore::Durability::power_loss),
+      reserve_(options_.database.folder + "/tasks.reserve"),
       database_(std::move(database)) {}
 
 JournalStore::~JournalStore() {
@@ -43,7 +62,7 @@ void JournalStore::finish() {
   FrameBuilder nothing;
   if (uncertain_ && write_frame(nothing, false)) return;  // what perhaps lies there never happened
   if (!active_->empty() && apply(*active_)) return;
-  if (database_->end_journal()) return;
+  if (write_with_reserve([this] { return database_->end_journal(); })) return;
   // From now on the files have no part in the store: it may be copied or put back without them.
   for (const auto& file : files_) {
     (void)file->write(0, encode_header({.generation = 0, .size = options_.file_size}), true);
@@ -129,6 +148,8 @@ Result<void> JournalStore::load(const Visitor& visitor) {
   if (frozen_) apply_frozen();
   if (!frozen_) begin_if_due();
   if (options_.preallocate_log) database_->preallocate_log();
+  // For what a disk that others fill can still take.
+  if (active_) (void)has_room(options_.file_size);
   return options_.thread ? start_applier() : Result<void>();
 }
 
@@ -148,16 +169,25 @@ std::optional<StoreError> JournalStore::begin() {
   const auto mark = database_->journal_mark();
   if (!mark) return store_error(mark.error());
   if (mark->generation != 0) {
-    if (auto failed = database_->end_journal()) return failed;
+    if (auto failed = write_with_reserve([this] { return database_->end_journal(); })) {
+      return failed;
+    }
+  }
+  if (!reserve_.ensure(options_.file_size / kMarginWithJournal + database_->log_bytes())) {
+    return no_room();
   }
   const std::uint64_t generation = new_generation();
   for (int file = 0; file < kJournalFiles; ++file) {
-    if (auto failed = begin_file(file, generation)) return failed;
+    auto failed = begin_file(file, generation);
+    if (!failed) continue;
+    if (failed->kind == StoreError::Kind::full) drop_files();
+    return failed;
   }
   if (auto synced = sync_folder(options_.database.folder); !synced) {
     return store_error(synced.error());
   }
-  if (auto failed = database_->begin_journal(generation)) return failed;
+  const auto mark_beginning = [&] { return database_->begin_journal(generation); };
+  if (auto failed = write_with_reserve(mark_beginning)) return failed;
   // From here on it is synced where the applier says so.
   if (auto failed = database_->set_durability(SqliteStore::Durability::process)) return failed;
   generation_ = generation;
@@ -165,6 +195,14 @@ std::optional<StoreError> JournalStore::begin() {
   active_file_ = 0;
   active_ = new_layer(active_file_);
   return std::nullopt;
+}
+
+/// Where one has no room, the other is of no use.
+void JournalStore::drop_files() {
+  for (int file = 0; file < kJournalFiles; ++file) {
+    files_.at(static_cast<std::size_t>(file)).reset();
+    ::unlink(journal_path(options_.database.folder, file).c_str());
+  }
 }
 
 std::optional<StoreError> JournalStore::begin_file(int file, std::uint64_t generation) {
@@ -189,10 +227,76 @@ std::unique_ptr<JournalStore::Layer> JournalStore::new_layer(int file) const {
                                        .last = number_});
 }
 
+// Room.
+
+/// Whether all that is acknowledged and has not reached the database's file could still be brought
+/// there, with so many bytes more.
+bool JournalStore::has_room(std::uint64_t bytes) {
+  std::uint64_t held = bytes + (active_ ? active_->end : 0);
+  {
+    const std::lock_guard lock(mutex_);
+    if (frozen_) held += frozen_->medium == nullptr ? frozen_->bytes.size() : frozen_->end;
+  }
+  const std::uint64_t margin = options_.file_size / (active_ ? kMarginWithJournal : kMarginWithout);
+  return reserve_.ensure(kSpread * held + database_->log_bytes() + margin);
+}
+
+/// Tasks that there is no room for are refused. Results of tasks that are done are forgotten: a
+/// full disk must not keep tasks from being done.
+std::optional<StoreError> JournalStore::check_room(std::span<StoreOp> ops) {
+  std::uint64_t tasks = 0;
+  std::uint64_t results = 0;
+  for (const StoreOp& op : ops) {
+    if (grows(op.kind)) tasks += Batch::bytes_of(op) + kRowBytes;
+    if (is_result(op)) results += Batch::bytes_of(op) + kRowBytes;
+  }
+  if (tasks + results == 0 || has_room(tasks + results)) return std::nullopt;
+  if (tasks > 0) return refuse_growth();
+  for (StoreOp& op : ops) {
+    if (!is_result(op)) continue;
+    op.record.expires = 1;  // long ago
+    op.text.clear();
+  }
+  return std::nullopt;
+}
+
+/// Until the next attempt, what is on its way to the database comes to rest there, where it takes
+/// least room, or unused room is given back.
+StoreError JournalStore::refuse_growth() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (frozen_) return no_room();
+  }
+  if (active_ && !active_->empty()) {
+    (void)switch_files();
+  } else {
+    const std::lock_guard lock(database_mutex_);
+    database_->give_back();
+    if (database_->checkpoint_lacks_room()) make_room();
+  }
+  return no_room();
+}
+
+/// With database_mutex_.
+void JournalStore::make_room() {
+  reserve_.release();
+  (void)database_->checkpoint();
+}
+
+/// With database_mutex_.
+bool JournalStore::maintain_database(bool idle) {
+  // What was set aside is not for a longer log.
+  if (reserve_.size() == 0 && database_->log_bytes() > kShortLog) (void)database_->checkpoint();
+  const bool more = database_->maintain(idle);
+  if (database_->checkpoint_lacks_room()) make_room();
+  return more;
+}
+
 // Commits.
 
 std::optional<StoreError> JournalStore::commit(std::span<StoreOp> ops) {
   untidy_ = true;
+  if (auto refused = check_room(ops)) return refused;
   if (!active_) return commit_to_database(ops);
   builder_.clear();
   places_.clear();
@@ -286,7 +390,8 @@ std::optional<StoreError> JournalStore::commit_to_database(std::span<StoreOp> op
   for (const StoreOp& op : ops) {
     if (op.kind == StoreOp::Kind::put) highest_seq_ = std::max(highest_seq_, op.record.seq);
   }
-  return to_database(ops);
+  const bool growing = std::ranges::any_of(ops, [](const StoreOp& op) { return grows(op.kind); });
+  return to_database(ops, growing ? Room::common : Room::reserved);
 }
 
 /// More than a file holds: it goes to the database behind all that the journal has.
@@ -355,7 +460,7 @@ std::optional<StoreError> JournalStore::read_beneath(StoreOp& op, std::int64_t b
     }
   }
   const std::int64_t asked = std::exchange(op.record.expires, bound);
-  auto failed = to_database({&op, 1});
+  auto failed = to_database({&op, 1}, Room::common);
   op.record.expires = asked;
   return failed;
 }
@@ -408,7 +513,7 @@ bool JournalStore::maintain(bool idle) {
   if (!idle) {
     if (active_) return false;
     const std::lock_guard lock(database_mutex_);
-    return database_->maintain(false);
+    return maintain_database(false);
   }
   if (!options_.thread) {
     if (frozen_) apply_frozen();
@@ -434,7 +539,7 @@ bool JournalStore::maintain(bool idle) {
 }
 
 std::uint64_t JournalStore::disk_bytes() const {
-  std::uint64_t sum = database_->disk_bytes();
+  std::uint64_t sum = database_->disk_bytes() + reserve_.size();
   for (const auto& file : files_) sum += file ? file->size() : 0;
   return sum;
 }

@@ -16,9 +16,9 @@
 // transaction, that all up to the last frame of A is in there. Only when that is synced, A takes
 // commits again, over the old ones. Meanwhile commits go to B, and what is asked for is looked for
 // in the overlay of B, that of A and the database, in this order. Commits wait for the applier only
-// when both files are full; if it cannot go on because the disk is full, they are refused until it
+// when both files are full; if it cannot go on because the disk fails, they are refused until it
 // can. The last quarter of the second file is kept for commits of which nothing grows: consumers
-// can finish tasks and empty queues when there is no room for new ones, about 35,000 one by one.
+// can finish tasks and empty queues meanwhile, about 35,000 one by one.
 //
 // What a crash leaves: frames that the database has already, which their numbers tell; whole frames
 // that it has not, which are applied at the next start; and at the end perhaps one that is torn,
@@ -28,6 +28,11 @@
 // frame says that it had been on the disk, the store is damaged and not opened. Without that word
 // (sync other than always, and a loss of power) all from the missing frame on had not been
 // promised.
+//
+// A full disk. No task is taken that could not be brought into the database: room for what the
+// journal and SQLite's log hold is set aside before it is acknowledged, in the file tasks.reserve.
+// When the database finds the disk full, that file is emptied, and until it can be filled again
+// nothing grows.
 //
 // A commit that failed may be on the disk or not, as with any disk that fails: its answer is an
 // error, the next commit is written over it, and if netd dies before that, it may turn up.
@@ -56,6 +61,7 @@
 #include "daemon/tasks/journal_medium.h"
 #include "daemon/tasks/journal_overlay.h"
 #include "daemon/tasks/journal_recovery.h"
+#include "daemon/tasks/room_reserve.h"
 #include "daemon/tasks/sqlite_store.h"
 #include "daemon/tasks/store.h"
 
@@ -112,8 +118,24 @@ class JournalStore final : public Store {
   [[nodiscard]] std::optional<StoreError> begin();
   [[nodiscard]] std::optional<StoreError> begin_file(int file, std::uint64_t generation);
   void begin_if_due();
+  void drop_files();
   [[nodiscard]] std::unique_ptr<Layer> new_layer(int file) const;
   void finish();
+
+  // Room.
+  [[nodiscard]] bool has_room(std::uint64_t bytes);
+  [[nodiscard]] std::optional<StoreError> check_room(std::span<StoreOp> ops);
+  [[nodiscard]] StoreError refuse_growth();
+  void make_room();
+  bool maintain_database(bool idle);
+  /// What must be possible on a full disk gets what was set aside for it. With database_mutex_.
+  template <class Write>
+  [[nodiscard]] std::optional<StoreError> write_with_reserve(Write write) {
+    auto failed = write();
+    if (!failed || failed->kind != StoreError::Kind::full) return failed;
+    make_room();
+    return write();
+  }
 
   // Commits.
   [[nodiscard]] std::optional<StoreError> commit_to_database(std::span<StoreOp> ops);
@@ -141,10 +163,12 @@ class JournalStore final : public Store {
   [[nodiscard]] std::optional<StoreError> apply_queues(const Layer& layer);
   [[nodiscard]] std::optional<StoreError> apply_results(const Layer& layer, std::string_view bytes);
   [[nodiscard]] std::optional<StoreError> apply_tasks(const Layer& layer, std::string_view bytes);
-  [[nodiscard]] std::optional<StoreError> to_database(std::span<StoreOp> ops);
+  enum class Room : std::uint8_t { common, reserved };
+  [[nodiscard]] std::optional<StoreError> to_database(std::span<StoreOp> ops, Room room);
 
   const Options options_;
   const bool durable_;
+  RoomReserve reserve_;
   std::array<std::unique_ptr<JournalMedium>, kJournalFiles> files_;
 
   // The storage thread's:

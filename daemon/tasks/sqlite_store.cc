@@ -54,6 +54,7 @@ constexpr int kCheckpointAlways = 2000;
 /// half. It holds kCheckpointAlways frames, so that it does not grow in the ordinary course.
 constexpr std::int64_t kLogSize = (kCheckpointAlways + 64) * (4096 + 24) + 32;
 constexpr int kVacuumPages = 64;
+constexpr int kVacuumsAtOnce = 128;
 constexpr int kUnusedPages = 256;  // too few to give back
 constexpr int kSweep = 1000;
 constexpr int kBusyTimeoutMs = 500;  // a netd that is just ending may still have the store
@@ -213,6 +214,7 @@ Result<void> SqliteStore::prepare() {
   const std::pair<Statement*, const char*> statements[] = {
       {&begin_, "BEGIN IMMEDIATE"},
       {&commit_, "COMMIT"},
+      {&empty_log_, "PRAGMA wal_checkpoint(TRUNCATE)"},
       {&rollback_, "ROLLBACK"},
       {&put_, "INSERT OR REPLACE INTO task VALUES(?,?,?,?,?,?,?,?,?,?,?,?)"},
       {&update_, "UPDATE task SET attempt=?2, dead=?3, ready_at=?4, expires=?5 WHERE seq=?1"},
@@ -538,13 +540,26 @@ std::optional<StoreError> SqliteStore::sync() {
   return StoreError{StoreError::Kind::io, "sync " + file_ + "-wal: " + ::sqlite3_errstr(code)};
 }
 
+std::optional<StoreError> SqliteStore::checkpoint() {
+  int left = 0;
+  int moved = 0;
+  const int code =
+      ::sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &left, &moved);
+  checkpoint_lacks_room_ = (code & 0xff) == SQLITE_FULL;
+  if (!checkpoint_lacks_room_) wal_frames_ = 0;
+  if (code == SQLITE_OK) return std::nullopt;
+  return store_error(code);
+}
+
+void SqliteStore::give_back() {
+  for (int i = 0; i < kVacuumsAtOnce && maintain(true); ++i) continue;
+  if (!checkpoint()) (void)empty_log_.run();
+}
+
 bool SqliteStore::maintain(bool idle) {
   if (wal_frames_ >= (idle ? kCheckpointIdle : kCheckpointAlways)) {
     // An error leaves the log as it is, and the next commit or checkpoint meets it again.
-    int left = 0;
-    int moved = 0;
-    (void)::sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &left, &moved);
-    wal_frames_ = 0;
+    (void)checkpoint();
     return false;
   }
   if (!idle) return false;

@@ -15,6 +15,7 @@
 
 #include <sqlite3.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -71,6 +72,17 @@ class SqliteStore final : public Store {
   /// commit.
   void preallocate_log();
 
+  /// Moves what is in the write-ahead log to the database's file.
+  [[nodiscard]] std::optional<StoreError> checkpoint();
+  /// Gives the disk the room that nothing is in, of both files; some of it where that is much.
+  void give_back();
+  /// Whether the last one found no room for that.
+  [[nodiscard]] bool checkpoint_lacks_room() const { return checkpoint_lacks_room_; }
+  /// What the log holds for the database's file, in bytes. Any thread.
+  [[nodiscard]] std::uint64_t log_bytes() const {
+    return static_cast<std::uint64_t>(wal_frames_) * static_cast<std::uint64_t>(page_size_);
+  }
+
   /// For messages.
   [[nodiscard]] const std::string& file() const { return file_; }
 
@@ -101,7 +113,8 @@ class SqliteStore final : public Store {
 
   std::string file_;
   SqlitePtr db_;
-  int wal_frames_ = 0;  // since the last checkpoint
+  std::atomic<int> wal_frames_ = 0;  // since the last checkpoint
+  bool checkpoint_lacks_room_ = false;
   std::int64_t page_size_ = 4096;
   const std::int64_t result_limit_;
   std::int64_t result_bytes_ = 0;  // what counts against it
@@ -112,6 +125,7 @@ class SqliteStore final : public Store {
   Statement pause_, resume_;
   Statement put_result_, read_result_, drop_result_, drop_first_result_, erase_results_;
   Statement probe_, page_count_, free_pages_, vacuum_;
+  Statement empty_log_;
   Statement applied_;  // once the journal has begun
 };
 

@@ -78,9 +78,9 @@ class Running {
     turn_until([&] { return answered; });
     return taken;
   }
-  std::string done(const std::string& id) {
+  std::string done(const std::string& id, const std::string& result = "") {
     std::string word;
-    service_->done({id, {}}, "", [&](const TaskResult<void>& answer) {
+    service_->done({id, {}}, result, [&](const TaskResult<void>& answer) {
       word = answer ? "ok" : std::string(error_code_name(answer.error().code));
     });
     turn_until([&] { return !word.empty(); });
@@ -353,6 +353,53 @@ TEST_P(TaskFullDiskTest, RefusesAndRecovers) {
     Running netd(folder + "/tasks");
     EXPECT_EQ(netd.take()->id, "1");
     EXPECT_FALSE(netd.take());
+  }
+  EXPECT_EQ(::umount(folder.c_str()), 0);
+}
+
+/// Nobody gives it room but those who finish their tasks: where the disk has none for a journal,
+/// none for SQLite's log, and room for both.
+class TaskFilledDiskTest : public ::testing::TestWithParam<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Disks, TaskFilledDiskTest,
+                         ::testing::Values("size=2m", "size=6m", "size=26m", "size=48m"),
+                         [](const auto& suite) { return std::string(suite.param).substr(5); });
+
+TEST_P(TaskFilledDiskTest, WhatItTookCanBeFinishedAndItTakesMore) {
+  TempDir dir;
+  const std::string folder = dir / "small";
+  std::filesystem::create_directory(folder);
+  if (::mount("none", folder.c_str(), "tmpfs", 0, GetParam()) != 0) {
+    GTEST_SKIP() << "only root may mount a small file system";
+  }
+  {
+    LogCapture log;
+    const std::string data = "\"" + std::string(2050, 'x') + "\"";
+    const auto fill = [&data](Running& netd, const std::string& name) {
+      int taken = 0;
+      for (int refused = 0; taken < 30'000 && refused < 200;) {
+        netd.produce(name + std::to_string(taken), data) == "queued" ? ++taken : ++refused;
+      }
+      return taken;
+    };
+    auto netd = std::make_unique<Running>(folder + "/tasks");
+    int taken = fill(*netd, "a");
+    EXPECT_GT(taken, 50);
+    EXPECT_LT(taken, 30'000);
+    netd.reset();
+    netd = std::make_unique<Running>(folder + "/tasks");
+    taken += fill(*netd, "b");
+    TakeRequest leased;
+    leased.lease = 1h;
+    for (int i = 0; i < taken; ++i) {
+      const auto task = netd->take(leased);
+      ASSERT_TRUE(task);
+      // A result that the disk has no room for is forgotten.
+      ASSERT_EQ(netd->done(task->id, data), "ok") << "task " << i << " of " << taken;
+    }
+    EXPECT_EQ(netd->service().stats().tasks, 0U);
+    netd->turn_until([&] { return netd->produce("again", data) == "queued"; });
+    EXPECT_TRUE(netd->take());
   }
   EXPECT_EQ(::umount(folder.c_str()), 0);
 }
