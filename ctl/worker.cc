@@ -227,6 +227,7 @@ void Worker::tell(std::string_view type, Told told, const std::string& members) 
 
 void Worker::tell_done(Told told) {
   const std::string result = result_of(told.output, told.limit);
+  told.size = result.size();
   // Without one nothing would be kept, and `task wait` might come too late.
   tell("done", std::move(told), ",\"result\":" + (result.empty() ? "null" : result));
 }
@@ -237,8 +238,7 @@ void Worker::on_told(const std::string& answer) {
   told_.pop_front();
   const Outcome outcome = outcome_of(answer);
   if (outcome.status != "error") return;
-  const std::size_t size = result_of(told.output, told.limit).size();
-  if (outcome.code != "too_large" || size < kLeastResult) {
+  if (outcome.code != "too_large" || told.size < kLeastResult) {
     complain(render_error(answer), kFailed);
     return;
   }
@@ -246,7 +246,7 @@ void Worker::on_told(const std::string& answer) {
   if (told.limit == Job::kMaxResultText) {
     complain("task " + plain_id(told.task) + ": its output is cut to what max_data takes", kDone);
   }
-  told.limit = size / 4 * 3;
+  told.limit = told.size / 4 * 3;
   tell_done(std::move(told));
 }
 

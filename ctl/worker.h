@@ -55,6 +55,7 @@ class Worker {
     LeasedTask task;
     std::string output{};   // of a command that is done
     std::size_t limit = 0;  // of the result that was made of it
+    std::size_t size = 0;   // of that result
   };
   /// A change of a task; `members` begins with a comma or is empty.
   void tell(std::string_view type, Told told, const std::string& members = {});
