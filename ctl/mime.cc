@@ -32,21 +32,34 @@ struct RawField {
   std::string value;  // unfolded
 };
 
+/// The name of the field that a line begins; empty when it is none: blanks may follow a name (RFC
+/// 5322, section 4.5), but none are inside.
+std::string_view field_name(std::string_view line) {
+  const std::size_t colon = line.find(':');
+  if (colon == std::string_view::npos) return {};
+  const std::string_view name = trim(line.substr(0, colon));
+  return name.find_first_of(" \t") == std::string_view::npos ? name : std::string_view();
+}
+
 /// Takes the header and the empty line behind it off `text`; fields beyond Mail::kMaxFields are not
-/// kept.
+/// kept. A line that is no field ends it, too: a hand-typed message often is nothing but its text.
 std::vector<RawField> take_header(std::string_view& text) {
   std::vector<RawField> fields;
   while (!text.empty()) {
-    const std::string_view line = without_end(take_line(text));
+    std::string_view rest = text;
+    const std::string_view line = without_end(take_line(rest));
+    const bool continues =
+        !line.empty() && (line.front() == ' ' || line.front() == '\t') && !fields.empty();
+    const std::string_view name = field_name(line);
+    if (!line.empty() && !continues && name.empty()) break;
+    text = rest;
     if (line.empty()) break;
-    if ((line.front() == ' ' || line.front() == '\t') && !fields.empty()) {
+    if (continues) {
       fields.back().value += line;
       continue;
     }
-    const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos) continue;  // no field, and no reason to give up
     if (fields.size() == Mail::kMaxFields) continue;
-    fields.push_back({trim(line.substr(0, colon)), std::string(trim(line.substr(colon + 1)))});
+    fields.push_back({name, std::string(trim(line.substr(line.find(':') + 1)))});
   }
   return fields;
 }
@@ -119,32 +132,39 @@ struct Parameters {
     return found == by_name.end() ? std::string() : found->second;
   }
 
-  /// With continuations ("name*0") and character sets ("name*=utf-8''...") of RFC 2231; encoded
-  /// words, which many send instead, are read too.
+  /// With continuations ("name*0") and character sets ("name*=utf-8''...") of RFC 2231, which come
+  /// before the plain value for old readers; encoded words, which many send instead, are read too.
   [[nodiscard]] std::string get_extended(const std::string& name) const {
-    if (const auto plain = by_name.find(name); plain != by_name.end()) {
-      return decode_header(plain->second);
+    std::string charset;
+    if (const auto whole = by_name.find(name + '*'); whole != by_name.end()) {
+      const std::string bytes = extended_bytes(whole->second, charset);
+      return to_utf8(bytes, charset);
     }
     std::string joined;
     bool extended = false;
-    if (const auto whole = by_name.find(name + '*'); whole != by_name.end()) {
-      joined = whole->second;
-      extended = true;
-    }
-    for (int i = 0; !extended || i > 0; ++i) {
+    for (int i = 0;; ++i) {
       const std::string section = name + '*' + std::to_string(i);
-      const auto coded = by_name.find(section + '*');
       const auto literal = by_name.find(section);
-      if (coded == by_name.end() && literal == by_name.end()) break;
-      if (coded != by_name.end()) extended = true;
-      joined += coded != by_name.end() ? coded->second : literal->second;
+      if (const auto coded = by_name.find(section + '*'); coded != by_name.end()) {
+        joined += i == 0 ? extended_bytes(coded->second, charset) : percent_decoded(coded->second);
+        extended = true;
+      } else if (literal != by_name.end()) {
+        joined += literal->second;
+      } else {
+        break;
+      }
     }
-    if (!extended) return decode_header(joined);
-    const std::size_t first = joined.find('\'');
-    const std::size_t second = first == std::string::npos ? first : joined.find('\'', first + 1);
-    if (second == std::string::npos) return to_utf8(percent_decoded(joined), "");
-    return to_utf8(percent_decoded(std::string_view(joined).substr(second + 1)),
-                   joined.substr(0, first));
+    if (extended) return to_utf8(joined, charset);
+    return decode_header(joined.empty() ? get(name) : joined);
+  }
+
+  /// "utf-8'en'..." taken apart and decoded.
+  static std::string extended_bytes(std::string_view text, std::string& charset) {
+    const std::size_t first = text.find('\'');
+    const std::size_t second = first == std::string_view::npos ? first : text.find('\'', first + 1);
+    if (second == std::string_view::npos) return percent_decoded(text);
+    charset = text.substr(0, first);
+    return percent_decoded(text.substr(second + 1));
   }
 };
 
@@ -166,7 +186,7 @@ class Walk {
     MailPart part;
     // What cannot be taken apart is at least shown.
     part.type = is_multipart ? "text/plain" : media_type(type.value);
-    part.charset = to_ascii_lower(type.get("charset"));
+    part.charset = first_word(type.get("charset"));
     part.filename = disposition.get_extended("filename");
     if (part.filename.empty()) part.filename = type.get_extended("name");
     part.encoding = first_word(value_of(header, "Content-Transfer-Encoding"));
@@ -250,9 +270,10 @@ const MailPart* Mail::body(std::string_view type) const {
 
 std::vector<const MailPart*> Mail::attachments() const {
   std::vector<const MailPart*> found;
+  const MailPart* const plain = body("text/plain");
+  const MailPart* const html = body("text/html");
   for (const MailPart& part : parts) {
-    const bool is_text = part.type == "text/plain" || part.type == "text/html";
-    if (part.attachment || !part.filename.empty() || !is_text) found.push_back(&part);
+    if (&part != plain && &part != html) found.push_back(&part);
   }
   return found;
 }

@@ -46,8 +46,8 @@ struct Mail {
   [[nodiscard]] std::string field(std::string_view name) const;
   /// The first part of that type that is no attachment; null when there is none.
   [[nodiscard]] const MailPart* body(std::string_view type) const;
-  /// What people call attachments: what says so, has a file's name, or is neither text nor part of
-  /// the body.
+  /// What people call attachments, and whatever else is not in either body(): nothing of a message
+  /// stays out of sight.
   [[nodiscard]] std::vector<const MailPart*> attachments() const;
 };
 

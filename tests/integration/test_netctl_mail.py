@@ -188,7 +188,7 @@ def test_broken_mail_is_shown_as_well_as_it_can_be(mail):
         (b"Content-Type: multipart/mixed; boundary=b\r\n\r\nno part\r\n", "no part\n", []),
         (b"Content-Type: multipart/mixed; boundary=\"b\r\n\r\n--b\r\n\r\ncut", None, []),
         (b"Content-Type: nonsense\r\n\r\nhi\r\n", "hi\n", []),
-        (b"no header at all, and no empty line\r\n", "", []),
+        (b"no header at all, and no empty line\r\n", "no header at all, and no empty line\n", []),
         (b"Content-Type: text/plain; charset=no-such\r\n\r\n\xe9\r\n", "\ufffd\n", []),
         (b"Content-Type: text/plain; charset=\"koi8-r\"\r\n\r\n\xc1\r\n", "\u0430\n", []),
         (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n"

@@ -162,6 +162,42 @@ TEST(Mail, TakesATypeThatIsNoneForText) {
   EXPECT_EQ(mail.body("text/html")->text(), "hi");
 }
 
+TEST(Mail, TakesTextForTextWhereTheHeaderIsMissing) {
+  const Mail typed = Mail::parse("Received: from x\r\nhello, all of you: come\r\n\r\nbye\r\n");
+  EXPECT_THAT(typed.fields, SizeIs(1));
+  EXPECT_EQ(typed.body("text/plain")->text(), "hello, all of you: come\n\nbye\n");
+  const Mail spaced = Mail::parse("Subject : a\r\n\tb\r\nX-:\r\n\r\nbody");
+  EXPECT_EQ(spaced.field("Subject"), "a b");
+  EXPECT_EQ(spaced.body("text/plain")->text(), "body");
+  EXPECT_EQ(Mail::parse("Subject: a\r\n: b").body("text/plain")->text(), ": b");
+}
+
+TEST(Mail, HidesNoPartOfText) {
+  const Mail mail = Mail::parse(
+      "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nfirst\r\n"
+      "--b\r\nContent-Type: text/html\r\n\r\n<p>\r\n--b\r\n\r\nfooter\r\n--b--\r\n");
+  EXPECT_EQ(mail.body("text/plain")->text(), "first");
+  ASSERT_THAT(mail.attachments(), SizeIs(1));
+  EXPECT_EQ(mail.attachments()[0]->content(), "footer");
+}
+
+TEST(Mail, ReadsParametersInAllTheirForms) {
+  const auto filename = [](const std::string& parameters) {
+    const std::string text = "Content-Disposition: attachment; " + parameters + "\r\n\r\nx";
+    return Mail::parse(text).parts.at(0).filename;
+  };
+  EXPECT_EQ(filename("filename=a.txt; filename*=utf-8''%C3%A4.txt"), "ä.txt");
+  EXPECT_EQ(filename("filename*=iso-8859-1'de'%E4.txt"), "ä.txt");
+  EXPECT_EQ(filename("filename*0*=utf-8''%C3%A4; filename*1=\" 100%25\"; filename*2*=%2Etxt"),
+            "ä 100%25.txt");
+  EXPECT_EQ(filename("filename*0=\"it's \"; filename*1='100%25'"), "it's '100%25'");
+  EXPECT_EQ(filename("filename*=%61"), "a");
+  EXPECT_EQ(filename("filename=\"=?utf-8?Q?=C3=A4?=\""), "ä");
+  const Mail commented =
+      Mail::parse("Content-Type: text/plain; charset=ISO-8859-1 (Latin)\r\n\r\n\xE9");
+  EXPECT_EQ(commented.body("text/plain")->text(), "é");
+}
+
 TEST(Mail, BoundsWhatAHeaderMayHold) {
   std::string text;
   for (std::size_t i = 0; i < Mail::kMaxFields + 10; ++i) text += "a:b\r\n";
