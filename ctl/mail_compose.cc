@@ -102,12 +102,18 @@ std::string attachment_part(const Attachment& attachment) {
          "\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encode_base64(attachment.content);
 }
 
-/// "Ann <ann@example.org>" with the name encoded where it has to be.
+/// "Ann <ann@example.org>" with the name encoded or quoted where it has to be: a comma in it would
+/// begin another address. Whoever quotes knows how.
 std::string encoded_address(std::string_view address) {
   const std::size_t bracket = address.rfind('<');
   if (bracket == std::string_view::npos || bracket == 0) return std::string(address);
-  return encode_header(trim(address.substr(0, bracket))) + ' ' +
-         std::string(address.substr(bracket));
+  std::string name = encode_header(trim(address.substr(0, bracket)));
+  constexpr std::string_view kSpecials = ".,:;@[]<>";  // RFC 5322, section 3.2.3
+  if (name.find('"') == std::string::npos && !name.starts_with("=?") &&
+      name.find_first_of(kSpecials) != std::string::npos) {
+    name = '"' + name + '"';
+  }
+  return name + ' ' + std::string(address.substr(bracket));
 }
 
 }  // namespace

@@ -115,7 +115,8 @@ int make_message(const SendOptions& options, const Context& context, std::string
               .attachments = {}};
   for (const std::string& header : options.headers) {
     const std::size_t colon = header.find(':');
-    if (colon == 0 || colon == std::string::npos || header.find(' ') < colon) {
+    if (colon == 0 || colon == std::string::npos ||
+        !std::ranges::all_of(header.substr(0, colon), [](char c) { return c > ' ' && c <= '~'; })) {
       return complain("--header: expected \"NAME: VALUE\"", kUsage, context);
     }
   }

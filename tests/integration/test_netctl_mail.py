@@ -102,6 +102,9 @@ def test_refusals_are_told_in_the_servers_words(tmp_path):
         assert b"a@elsewhere.test is refused: 550 " in done.stderr and done.stdout.startswith(b"250 ")
         done = netctl(server, "send", "--to", "b@example.org", "--subject", "a\nX: b", "hi", status=2)
         assert b"a line end in an address or a header" in done.stderr
+        for header in ("X-\u00c4: b", "X A: b", ": b", "X"):
+            done = netctl(server, "send", "--to", "b@example.org", "--header", header, "hi", status=2)
+            assert b'--header: expected "NAME: VALUE"' in done.stderr
         done = netctl(server, "send", "--to", "b@example.org", "--server", "127.0.0.1:1", "hi", status=3)
         assert b"connect to 127.0.0.1:1: Connection refused: nobody listens there" in done.stderr
         netctl(server, "show", "nothing", status=1)

@@ -32,7 +32,8 @@ TEST(WithCrlf, MakesEveryLineEndCrlf) {
 
 TEST(Compose, MakesWhatTheReaderReads) {
   const Draft draft{.from = "Änne <a@example.org>",
-                    .to = {"b@example.org", "C <c@example.org>"},
+                    .to = {"b@example.org", "C <c@example.org>", "Doe, D. <d@example.org>",
+                           "\"E, F\" <e@example.org>", "Ö, Ä <o@example.org>"},
                     .subject = "Grüße",
                     .headers = {"X-Test: yes", "Date: mine"},
                     .text = "Hällo\n.\nend",
@@ -42,7 +43,9 @@ TEST(Compose, MakesWhatTheReaderReads) {
   EXPECT_EQ(with_crlf(text), text);
   const Mail mail = Mail::parse(text);
   EXPECT_EQ(mail.field("From"), "Änne <a@example.org>");
-  EXPECT_EQ(mail.field("To"), "b@example.org, C <c@example.org>");
+  EXPECT_EQ(mail.field("To"),
+            "b@example.org, C <c@example.org>, \"Doe, D.\" <d@example.org>, "
+            "\"E, F\" <e@example.org>, Ö, Ä <o@example.org>");
   EXPECT_EQ(mail.field("Subject"), "Grüße");
   EXPECT_EQ(mail.field("X-Test"), "yes");
   EXPECT_EQ(mail.field("Date"), "mine");
