@@ -47,6 +47,18 @@ constexpr std::array<SizeUnit, 3> kSizeUnits = {{{'G', 30}, {'M', 20}, {'K', 10}
 /// Printable ASCII that stands for itself between the quotes of a JSON string.
 constexpr bool is_plain_in_json(char c) { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\'; }
 
+/// U+0080 to U+009F: terminals take some for the start of an escape sequence.
+constexpr bool is_c1_control(std::string_view text) {
+  return text.size() > 1 && text[0] == '\xC2' && (text[1] & 0xE0) == 0x80;
+}
+
+/// The length of the character at the start; 0 for a control and for what is no UTF-8.
+std::size_t harmless_length(std::string_view text) {
+  const auto byte = static_cast<unsigned char>(text.front());
+  if (byte < 0x80) return byte >= 0x20 && byte != 0x7F ? 1 : 0;
+  return is_c1_control(text) ? 0 : utf8_sequence_length(text);
+}
+
 }  // namespace
 
 std::size_t utf8_sequence_length(std::string_view text) {
@@ -79,13 +91,19 @@ void append_hex(std::string& out, char byte) {
 
 void append_clean(std::string& out, std::string_view text) {
   std::size_t begin = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (byte >= 0x20 && byte != 0x7F) continue;
+  for (std::size_t i = 0; i < text.size();) {
+    const std::string_view rest = text.substr(i);
+    if (const std::size_t length = harmless_length(rest); length > 0) {
+      i += length;
+      continue;
+    }
     out.append(text, begin, i - begin);
-    constexpr std::string_view kHex = "0123456789abcdef";
-    out += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
-    begin = i + 1;
+    const bool c1 = is_c1_control(rest);
+    const auto byte = static_cast<unsigned char>(rest[c1 ? 1 : 0]);
+    out += c1 ? "\\u00" : "\\x";
+    out += {kHexDigits[byte >> 4], kHexDigits[byte & 15]};
+    i += c1 ? 2 : 1;
+    begin = i;
   }
   out.append(text, begin);
 }

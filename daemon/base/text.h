@@ -31,8 +31,9 @@ namespace netd {
 /// A byte as two upper-case hexadecimal digits.
 void append_hex(std::string& out, char byte);
 
-/// The text with control characters escaped as \xNN: a client's bytes must not forge lines of a
-/// log.
+/// The text with control characters escaped as \xNN, those of C1 (U+0080 to U+009F) as in JSON, and
+/// what is no UTF-8 as \xNN: a client's bytes must not forge lines of a log, nor hide one from
+/// readers of the journal, which shows none that has such octets. JSON stays JSON.
 void append_clean(std::string& out, std::string_view text);
 [[nodiscard]] std::string to_ascii_lower(std::string_view text);
 

@@ -17,6 +17,11 @@ TEST(Text, NoControlCharacterIsLeftInALine) {
   append_clean(out, "");
   append_clean(out, "plain");
   EXPECT_EQ(out, "> \\x0a\\x1b[31mred\\x7f\xc3\xa9plain");
+  out.clear();
+  append_clean(out,
+               "\xc2\x9b\x33\x31m\xc2\x80 \xc2\x9f\xc2\xa0\xe9.\xe2\x82\xac\xe2\x82\xc2"
+               "A");
+  EXPECT_EQ(out, "\\u009b31m\\u0080 \\u009f\xc2\xa0\\xe9.\xe2\x82\xac\\xe2\\x82\\xc2A");
 }
 
 TEST(HexValue, IsThatOfBothCasesAndOfNothingElse) {
