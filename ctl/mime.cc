@@ -48,6 +48,10 @@ std::vector<RawField> take_header(std::string_view& text) {
   while (!text.empty()) {
     std::string_view rest = text;
     const std::string_view line = without_end(take_line(rest));
+    if (fields.empty() && line.starts_with("From ")) {  // an mbox' line, which some leave in front
+      text = rest;
+      continue;
+    }
     const bool continues =
         !line.empty() && (line.front() == ' ' || line.front() == '\t') && !fields.empty();
     const std::string_view name = field_name(line);

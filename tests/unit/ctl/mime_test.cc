@@ -169,6 +169,9 @@ TEST(Mail, TakesTextForTextWhereTheHeaderIsMissing) {
   const Mail spaced = Mail::parse("Subject : a\r\n\tb\r\nX-:\r\n\r\nbody");
   EXPECT_EQ(spaced.field("Subject"), "a b");
   EXPECT_EQ(spaced.body("text/plain")->text(), "body");
+  const Mail moved = Mail::parse("From ann@example.org Sat Jan  3 01:05:34 1996\nA: b\n\nFrom c\n");
+  EXPECT_THAT(moved.fields, SizeIs(1));
+  EXPECT_EQ(moved.body("text/plain")->text(), "From c\n");
   EXPECT_EQ(Mail::parse("Subject: a\r\n: b").body("text/plain")->text(), ": b");
 }
 
