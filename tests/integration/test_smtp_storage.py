@@ -1,6 +1,7 @@
 """Mail that was acknowledged is there, once and whole, whatever happens to netd or to its disk."""
 
 import collections
+import contextlib
 import errno
 import os
 import random
@@ -339,6 +340,20 @@ class Stubborn(Sender):
                 self.refused += len(self.acknowledged) == before
 
 
+@contextlib.contextmanager
+def stubborn_senders(server):
+    senders = [Stubborn(server.address, f"s{number}") for number in range(10)]
+    for sender in senders:
+        sender.start()
+    try:
+        yield senders
+    finally:
+        for sender in senders:
+            sender.stopping.set()
+        for sender in senders:
+            sender.join(netd_process.DEADLINE)
+
+
 @pytest.mark.parametrize(("fault", "refuses"), [
     (f"create {errno.ENOSPC}\n", True), (f"write {errno.EIO}\n", True), (f"fsync {errno.EIO}\nsyncfs {errno.EIO}\n", True),
     (f"fsync-folder {errno.EIO}\n", True), (f"rename {errno.EDQUOT}\nlink {errno.EDQUOT}\n", True),
@@ -346,36 +361,57 @@ class Stubborn(Sender):
     ids=["create", "write", "fsync", "folder", "name", "syncfs", "written"])
 def test_what_was_acknowledged_is_there_and_nothing_else(faulty, fault, refuses):
     """With a disk that fails and comes back while groups of messages are being committed."""
-    senders = [Stubborn(faulty.address, f"s{number}") for number in range(10)]
-    for sender in senders:
-        sender.start()
+    with stubborn_senders(faulty) as senders:
+        def acknowledged():
+            return sum(len(sender.acknowledged) for sender in senders)
 
-    def acknowledged():
-        return sum(len(sender.acknowledged) for sender in senders)
+        def refused():
+            return sum(sender.refused for sender in senders)
 
-    def refused():
-        return sum(sender.refused for sender in senders)
-
-    for _ in range(2):
+        for _ in range(2):
+            before = acknowledged()
+            until(lambda before=before: acknowledged() > before + 20, "mail to be accepted")
+            before = acknowledged() + refused(), refused()
+            faulty.faults.write_text(fault)
+            until(lambda before=before: acknowledged() + refused() > before[0] + 40, "mail to be answered")
+            if refuses is not None:
+                assert (refused() > before[1]) == refuses
+            faulty.faults.write_text("")
         before = acknowledged()
-        until(lambda before=before: acknowledged() > before + 20, "mail to be accepted")
-        before = acknowledged() + refused(), refused()
-        faulty.faults.write_text(fault)
-        until(lambda before=before: acknowledged() + refused() > before[0] + 40, "mail to be answered")
-        if refuses is not None:
-            assert (refused() > before[1]) == refuses
-        faulty.faults.write_text("")
-    before = acknowledged()
-    until(lambda: acknowledged() > before + 20, "mail to be accepted again")
-    for sender in senders:
-        sender.stopping.set()
-    for sender in senders:
-        sender.join(netd_process.DEADLINE)
+        until(lambda: acknowledged() > before + 20, "mail to be accepted again")
     expected = {user: collections.Counter(key for sender in senders for key, users in sender.acknowledged
                                           if user in users) for user in ("one", "two")}
     assert {user: keys_in(faulty, user) for user in ("one", "two")} == expected
     for user in ("one", "two"):
         until(lambda user=user: not faulty.files(user, part="tmp"), "tmp/ to be empty")
+
+
+def file_system_of(path):
+    return subprocess.run(["findmnt", "-n", "-o", "FSTYPE", "-T", path], check=True, capture_output=True,
+                          text=True).stdout.strip()
+
+
+def test_a_group_is_on_disk_only_when_the_cache_of_the_disk_is_empty(faulty):
+    """syncfs(2) alone leaves blocks in it on ext4 without a journal: an fsync(2) has to follow."""
+    with stubborn_senders(faulty) as senders:
+        def acknowledged():
+            return sum(len(sender.acknowledged) for sender in senders)
+
+        def wait_for_refusals():
+            before = sum(sender.refused for sender in senders)
+            until(lambda: sum(sender.refused for sender in senders) > before + 20, "mail to be refused")
+
+        def groups():
+            return faulty.waits.read_text().split().count("syncfs")
+
+        until(lambda: acknowledged() > 20, "mail to be accepted")
+        faulty.faults.write_text(f"fsync {errno.EIO}\n")
+        wait_for_refusals()  # what was under way has been answered
+        before = acknowledged(), groups()
+        # One that fails has the next ones synced file by file for a second.
+        until(lambda: groups() > before[1] or file_system_of(faulty.mail) not in ("ext4", "xfs", "btrfs"), "a group")
+        wait_for_refusals()
+        assert acknowledged() == before[0]
 
 
 def test_the_journal_tells_of_a_disk_that_fails(faulty):

@@ -148,9 +148,12 @@ int syncfs(int fd) {
   static int (*real)(int);
   int is_folder = 0, number;
   if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "syncfs");
-  if (is_meant(fd, &is_folder) && (number = fault("syncfs")) != 0) {
-    errno = number;
-    return -1;
+  if (is_meant(fd, &is_folder)) {
+    note("syncfs");
+    if ((number = fault("syncfs")) != 0) {
+      errno = number;
+      return -1;
+    }
   }
   return real(fd);
 }

@@ -25,7 +25,7 @@ class DiskSync {
   static constexpr std::size_t kMinFiles = 4;
 
  private:
-  [[nodiscard]] bool sync_together(std::span<const int> files);
+  [[nodiscard]] bool sync_together(std::span<const int> files, std::span<int> errors);
   void note_time(Duration taken, std::size_t files);
   void stay_away();
 
