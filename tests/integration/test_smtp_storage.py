@@ -15,6 +15,7 @@ import threading
 import netd_process
 import pytest
 from netd_process import until
+from numbered_mail import Sender, keys_in
 from smtp_dialogue import Client
 
 # How often netd is killed; NETD_CRASHES=200 for the long form.
@@ -22,48 +23,6 @@ CRASHES = int(os.environ.get("NETD_CRASHES", "10"))
 
 
 # ---- Crashes.
-
-
-class Sender(threading.Thread):
-    """Sends numbered messages, small and large, to one and to several, until it is cut off."""
-
-    def __init__(self, address, name):
-        super().__init__(daemon=True)
-        self.address = address
-        self.name = name
-        self.acknowledged = []
-        self.sent = 0
-        self.random = random.Random(name)
-
-    def run(self):
-        try:
-            with Client(self.address) as client:
-                client.expect("EHLO x", "250")
-                while True:
-                    self.send_one(client)
-        except (OSError, AssertionError):
-            pass  # netd was killed
-
-    def send_one(self, client):
-        self.sent += 1
-        key = f"{self.name}-{self.sent}"
-        users = self.random.choice([["one"], ["one", "two"]])
-        lines = self.random.choice([1, 10, 4000])
-        text = f"Key: {key}\r\nUsers: {len(users)}\r\n\r\n" + "0123456789 and so on\r\n" * lines + f"end of {key}"
-        client.expect("MAIL FROM:<a@example.com>", "250")
-        for user in users:
-            client.expect(f"RCPT TO:<{user}@example.org>", "250")
-        if client.message(text.encode()).startswith(b"250 2.0.0 Ok: delivered"):
-            self.acknowledged.append((key, users))
-
-
-def keys_in(server, user):
-    keys = []
-    for mail in server.mails(user):
-        key = re.search(rb"\r\nKey: (\S+)\r\n", mail).group(1)
-        assert mail.endswith(b"end of " + key + b"\r\n"), "half a message is in new/"
-        keys.append(key.decode())
-    return collections.Counter(keys)
 
 
 @pytest.mark.parametrize("sync", ["always", "off"])
@@ -84,7 +43,7 @@ def test_kill_9_loses_and_doubles_nothing(serve, sync):
             acknowledged += sender.acknowledged
         server.netd.start()
         server.address = server.netd.addresses("mail")[0]
-    found = {user: keys_in(server, user) for user in ("one", "two")}
+    found = {user: keys_in(server.mails(user)) for user in ("one", "two")}
     assert acknowledged
     for key, users in acknowledged:
         for user in users:
@@ -381,7 +340,7 @@ def test_what_was_acknowledged_is_there_and_nothing_else(faulty, fault, refuses)
         until(lambda: acknowledged() > before + 20, "mail to be accepted again")
     expected = {user: collections.Counter(key for sender in senders for key, users in sender.acknowledged
                                           if user in users) for user in ("one", "two")}
-    assert {user: keys_in(faulty, user) for user in ("one", "two")} == expected
+    assert {user: keys_in(faulty.mails(user)) for user in ("one", "two")} == expected
     for user in ("one", "two"):
         until(lambda user=user: not faulty.files(user, part="tmp"), "tmp/ to be empty")
 
