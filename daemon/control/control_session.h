@@ -85,7 +85,7 @@ class ControlSession final : public Session, public Caller, public EventSubscrib
   unsigned finishing_ = 0;        // the same with Pace::finish
   Pace stalled_for_{};            // of the request that waits
   bool stalled_ = false;          // nothing is read: a request waits, or too many are in flight
-  std::string events_;            // of this turn; less than kEventWrite
+  std::string events_;            // of this turn; less than kWriteSize
   bool reading_ = false;          // in on_data(): answers are sent when it ends
   bool flush_marked_ = false;
   bool ending_ = false;  // takes no more requests; closes when all are answered

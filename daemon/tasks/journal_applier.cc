@@ -163,6 +163,7 @@ void JournalStore::tidy() {
   }
 }
 
+/// What takes room comes behind what leaves some: the disk may be full.
 std::optional<StoreError> JournalStore::apply(const Layer& layer) {
   std::string read;
   std::string_view bytes = layer.bytes;
@@ -173,8 +174,9 @@ std::optional<StoreError> JournalStore::apply(const Layer& layer) {
     bytes = read;
   }
   if (auto failed = apply_queues(layer)) return failed;
+  if (auto failed = apply_tasks(layer, bytes, Part::erasures)) return failed;
   if (auto failed = apply_results(layer, bytes)) return failed;
-  if (auto failed = apply_tasks(layer, bytes)) return failed;
+  if (auto failed = apply_tasks(layer, bytes, Part::others)) return failed;
   const std::lock_guard lock(database_mutex_);
   const auto note = [&] { return database_->note_applied(layer.last); };
   if (auto failed = write_with_reserve(note)) return failed;
@@ -228,10 +230,14 @@ std::optional<StoreError> JournalStore::apply_results(const Layer& layer, std::s
   return flush(1);
 }
 
-std::optional<StoreError> JournalStore::apply_tasks(const Layer& layer, std::string_view bytes) {
+std::optional<StoreError> JournalStore::apply_tasks(const Layer& layer, std::string_view bytes,
+                                                    Part part) {
   std::vector<std::pair<std::uint64_t, const Overlay::TaskChange*>> changes;
   changes.reserve(layer.overlay.tasks().size());
-  for (const auto& [seq, change] : layer.overlay.tasks()) changes.emplace_back(seq, &change);
+  for (const auto& [seq, change] : layer.overlay.tasks()) {
+    const bool erases = change.kind == Overlay::TaskChange::Kind::erase;
+    if (erases == (part == Part::erasures)) changes.emplace_back(seq, &change);
+  }
   std::ranges::sort(changes);
   std::vector<StoreOp> ops;
   std::size_t size = 0;

@@ -162,7 +162,9 @@ class JournalStore final : public Store {
   [[nodiscard]] std::optional<StoreError> apply(const Layer& layer);
   [[nodiscard]] std::optional<StoreError> apply_queues(const Layer& layer);
   [[nodiscard]] std::optional<StoreError> apply_results(const Layer& layer, std::string_view bytes);
-  [[nodiscard]] std::optional<StoreError> apply_tasks(const Layer& layer, std::string_view bytes);
+  enum class Part : std::uint8_t { erasures, others };
+  [[nodiscard]] std::optional<StoreError> apply_tasks(const Layer& layer, std::string_view bytes,
+                                                      Part part);
   enum class Room : std::uint8_t { common, reserved };
   [[nodiscard]] std::optional<StoreError> to_database(std::span<StoreOp> ops, Room room);
 

@@ -21,7 +21,12 @@ constexpr std::chrono::milliseconds kAskAgain{500};
 RoomReserve::RoomReserve(std::string path)
     : path_(std::move(path)), fd_(::open(path_.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW)) {
   struct ::stat status{};
-  if (fd_ && ::fstat(fd_.get(), &status) == 0) size_ = static_cast<std::uint64_t>(status.st_size);
+  if (!fd_ || ::fstat(fd_.get(), &status) != 0) return;
+  // A copy of the folder may have brought a file of holes, which keeps nothing.
+  const auto allocated = static_cast<std::uint64_t>(status.st_blocks) * S_BLKSIZE;
+  if (allocated >= static_cast<std::uint64_t>(status.st_size)) {
+    size_ = static_cast<std::uint64_t>(status.st_size);
+  }
 }
 
 bool RoomReserve::ensure(std::uint64_t bytes) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "tests/support/temp_dir.h"
 
@@ -28,6 +29,17 @@ TEST(RoomReserveTest, IsThereForTheNextProcessUntilItIsReleased) {
   reserve.release();
   EXPECT_EQ(reserve.size(), 0U);
   EXPECT_EQ(std::filesystem::file_size(path), 0U);
+}
+
+TEST(RoomReserveTest, AFileOfHolesIsNoRoom) {
+  netd::test::TempDir dir;
+  const std::string path = dir / "tasks.reserve";
+  std::ofstream(path).close();
+  std::filesystem::resize_file(path, 3U << 20U);
+  RoomReserve reserve(path);
+  EXPECT_EQ(reserve.size(), 0U);
+  EXPECT_TRUE(reserve.ensure(2U << 20U));
+  EXPECT_EQ(reserve.size(), 2U << 20U);
 }
 
 TEST(RoomReserveTest, AStrangerInItsPlaceIsLeftAloneAndIsNoFullDisk) {
