@@ -299,6 +299,31 @@ TEST(TaskCrashTest, NothingAcknowledgedIsLostByKill) {
 
 // A full disk.
 
+/// A file system of its own, with the options of mount(8). It goes with the test, however that
+/// ends; that nothing is open on it any more is part of every test.
+class SmallDisk {
+ public:
+  explicit SmallDisk(const char* options) : folder_(dir_ / "small") {
+    std::filesystem::create_directory(folder_);
+    mounted_ = ::mount("none", folder_.c_str(), "tmpfs", 0, options) == 0;
+  }
+  ~SmallDisk() {
+    if (mounted_) {
+      EXPECT_EQ(::umount(folder_.c_str()), 0);
+    }
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+
+  [[nodiscard]] bool mounted() const { return mounted_; }
+  [[nodiscard]] const std::string& folder() const { return folder_; }
+
+ private:
+  TempDir dir_;
+  std::string folder_;
+  bool mounted_ = false;
+};
+
 /// How large the disk is: without room for a journal, and with it.
 class TaskFullDiskTest : public ::testing::TestWithParam<const char*> {};
 
@@ -306,12 +331,9 @@ INSTANTIATE_TEST_SUITE_P(Disks, TaskFullDiskTest, ::testing::Values("size=1m", "
                          [](const auto& suite) { return std::string(suite.param).substr(5); });
 
 TEST_P(TaskFullDiskTest, RefusesAndRecovers) {
-  TempDir dir;
-  const std::string folder = dir / "small";
-  std::filesystem::create_directory(folder);
-  if (::mount("none", folder.c_str(), "tmpfs", 0, GetParam()) != 0) {
-    GTEST_SKIP() << "only root may mount a small file system";
-  }
+  const SmallDisk disk(GetParam());
+  if (!disk.mounted()) GTEST_SKIP() << "only root may mount a small file system";
+  const std::string folder = disk.folder();
   {
     LogCapture log;
     const std::string filler = folder + "/filler";
@@ -354,7 +376,6 @@ TEST_P(TaskFullDiskTest, RefusesAndRecovers) {
     EXPECT_EQ(netd.take()->id, "1");
     EXPECT_FALSE(netd.take());
   }
-  EXPECT_EQ(::umount(folder.c_str()), 0);
 }
 
 /// Nobody gives it room but those who finish their tasks: where the disk has none for a journal,
@@ -366,12 +387,9 @@ INSTANTIATE_TEST_SUITE_P(Disks, TaskFilledDiskTest,
                          [](const auto& suite) { return std::string(suite.param).substr(5); });
 
 TEST_P(TaskFilledDiskTest, WhatItTookCanBeFinishedAndItTakesMore) {
-  TempDir dir;
-  const std::string folder = dir / "small";
-  std::filesystem::create_directory(folder);
-  if (::mount("none", folder.c_str(), "tmpfs", 0, GetParam()) != 0) {
-    GTEST_SKIP() << "only root may mount a small file system";
-  }
+  const SmallDisk disk(GetParam());
+  if (!disk.mounted()) GTEST_SKIP() << "only root may mount a small file system";
+  const std::string folder = disk.folder();
   {
     LogCapture log;
     const std::string data = "\"" + std::string(2050, 'x') + "\"";
@@ -401,7 +419,6 @@ TEST_P(TaskFilledDiskTest, WhatItTookCanBeFinishedAndItTakesMore) {
     netd->turn_until([&] { return netd->produce("again", data) == "queued"; });
     EXPECT_TRUE(netd->take());
   }
-  EXPECT_EQ(::umount(folder.c_str()), 0);
 }
 
 }  // namespace
