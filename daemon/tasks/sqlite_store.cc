@@ -214,7 +214,6 @@ Result<void> SqliteStore::prepare() {
   const std::pair<Statement*, const char*> statements[] = {
       {&begin_, "BEGIN IMMEDIATE"},
       {&commit_, "COMMIT"},
-      {&empty_log_, "PRAGMA wal_checkpoint(TRUNCATE)"},
       {&rollback_, "ROLLBACK"},
       {&put_, "INSERT OR REPLACE INTO task VALUES(?,?,?,?,?,?,?,?,?,?,?,?)"},
       {&update_, "UPDATE task SET attempt=?2, dead=?3, ready_at=?4, expires=?5 WHERE seq=?1"},
@@ -540,11 +539,10 @@ std::optional<StoreError> SqliteStore::sync() {
   return StoreError{StoreError::Kind::io, "sync " + file_ + "-wal: " + ::sqlite3_errstr(code)};
 }
 
-std::optional<StoreError> SqliteStore::checkpoint() {
+std::optional<StoreError> SqliteStore::checkpoint(int mode) {
   int left = 0;
   int moved = 0;
-  const int code =
-      ::sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &left, &moved);
+  const int code = ::sqlite3_wal_checkpoint_v2(db_.get(), nullptr, mode, &left, &moved);
   checkpoint_lacks_room_ = (code & 0xff) == SQLITE_FULL;
   if (!checkpoint_lacks_room_) wal_frames_ = 0;
   if (code == SQLITE_OK) return std::nullopt;
@@ -553,7 +551,7 @@ std::optional<StoreError> SqliteStore::checkpoint() {
 
 void SqliteStore::give_back() {
   for (int i = 0; i < kVacuumsAtOnce && maintain(true); ++i) continue;
-  if (!checkpoint()) (void)empty_log_.run();
+  if (!checkpoint()) (void)checkpoint(SQLITE_CHECKPOINT_TRUNCATE);
 }
 
 bool SqliteStore::maintain(bool idle) {

@@ -72,8 +72,9 @@ class SqliteStore final : public Store {
   /// commit.
   void preallocate_log();
 
-  /// Moves what is in the write-ahead log to the database's file.
-  [[nodiscard]] std::optional<StoreError> checkpoint();
+  /// Moves what is in the write-ahead log to the database's file; `mode` is one of
+  /// sqlite3_wal_checkpoint_v2().
+  [[nodiscard]] std::optional<StoreError> checkpoint(int mode = SQLITE_CHECKPOINT_PASSIVE);
   /// Gives the disk the room that nothing is in, of both files; some of it where that is much.
   void give_back();
   /// Whether the last one found no room for that.
@@ -125,7 +126,6 @@ class SqliteStore final : public Store {
   Statement pause_, resume_;
   Statement put_result_, read_result_, drop_result_, drop_first_result_, erase_results_;
   Statement probe_, page_count_, free_pages_, vacuum_;
-  Statement empty_log_;
   Statement applied_;  // once the journal has begun
 };
 
